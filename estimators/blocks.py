@@ -1,0 +1,321 @@
+"""Blocks of steps: traced functions that loop over the input in the graph.
+
+A small model spends more time in a Python call per step than in its step, so a
+whole block of steps is one call. Traced functions are kept for good: asking a
+second time for the same block traces nothing.
+
+B is the size of the global batch. Under a strategy each replica takes its slice
+of it, and what the replicas find is summed, weighted by the size of the slice.
+"""
+
+import contextlib
+
+import keras
+import tensorflow as tf
+
+from estimators import once, replicas
+from estimators.fetches import fetch, fetched_specs
+from estimators.model import hashable, split_batch, updates
+from estimators.spec import ModeKeys
+
+
+class Blocks:
+  """The traced functions of one `Model`.
+
+  Args:
+    model: a `Model`.
+  """
+
+  def __init__(self, model):
+    self._model = model
+    self._functions = {}
+
+  def train(self, plan, names=frozenset(), writer=None):
+    """Returns the function that takes a block of training steps.
+
+    Args:
+      plan: the `Plan` of the input.
+      names: frozenset of str, the tensors to fetch by name.
+      writer: `tf.summary` writer for the model's summaries, or None.
+
+    Returns:
+      A function of an iterator and n (int64 scalar). It takes up to n steps,
+      fewer where the input ends or the loss is not finite. It returns
+      (steps, has_more, state): the steps taken; False when the input has
+      ended; and the dictionary of `examples` seen, `loss` and `fetched`, the
+      last two of the last step.
+    """
+
+    def make():
+      state = {
+        "examples": tf.TensorSpec([], tf.int64),
+        "loss": tf.TensorSpec([], tf.float32),
+        "fetched": fetched_specs(plan, names),
+      }
+
+      def step(batch, state_):
+        result = _train_step(self._model, batch, names, writer)
+        return {
+          "examples": state_["examples"] + replicas.batch_size(batch),
+          "loss": result["loss"],
+          "fetched": self._join(result["fetched"], state["fetched"]),
+        }
+
+      @tf.function
+      def block(iterator, n):
+        return _loop(
+          iterator,
+          n,
+          step,
+          _zeros(state),
+          shapes=_shapes(state),
+          go_on=lambda state_: tf.math.is_finite(state_["loss"]),
+        )
+
+      return block
+
+    return self._kept(("train", plan, names, writer), make)
+
+  def evaluate(self, plan, names=frozenset(), writer=None):
+    """Returns (function of a block of evaluation steps, its first state).
+
+    Args:
+      plan, names: as for `train`.
+      writer: `tf.summary` writer; the model's summaries of the first batch are
+        recorded. None for no summaries.
+
+    Returns:
+      A function of an iterator, n and state, and the state to begin with. The
+      function returns (steps, has_more, state). The state holds the number of
+      `examples`, the sum of the `loss` over them, for each metric that is a
+      tensor its `totals` and `counts`, and the `fetched` tensors.
+    """
+    metrics = [
+      name
+      for name, metric in plan.spec.eval_metric_ops.items()
+      if not isinstance(metric, keras.metrics.Metric)
+    ]
+    state = {
+      "examples": tf.TensorSpec([], tf.int64),
+      "loss": tf.TensorSpec([], tf.float64),
+      "totals": {name: tf.TensorSpec([], tf.float64) for name in metrics},
+      "counts": {name: tf.TensorSpec([], tf.float64) for name in metrics},
+      "fetched": fetched_specs(plan, names),
+    }
+
+    def step(batch, state_):
+      first = tf.equal(state_["examples"], 0)
+      result = _eval_step(self._model, batch, names, writer, first)
+      size = replicas.batch_size(batch)
+      return {
+        "examples": state_["examples"] + size,
+        "loss": state_["loss"] + result["loss"] * tf.cast(size, tf.float64),
+        "totals": _add(state_["totals"], result["totals"]),
+        "counts": _add(state_["counts"], result["counts"]),
+        "fetched": self._join(result["fetched"], state["fetched"]),
+      }
+
+    def make():
+      @tf.function(reduce_retracing=True)
+      def block(iterator, n, state_):
+        return _loop(iterator, n, step, state_, shapes=_shapes(state))
+
+      return block
+
+    return self._kept(("eval", plan, names, writer), make), _zeros(state)
+
+  def predict(self, plan):
+    """Returns the function of features that gives the predictions."""
+    features_spec, _ = split_batch(plan.element_spec, ModeKeys.PREDICT)
+
+    def make():
+      @tf.function(input_signature=[features_spec])
+      def predict(features):
+        return self._model.call(features, None, ModeKeys.PREDICT).predictions
+
+      return predict
+
+    return self._kept(("predict", plan, frozenset(), None), make)
+
+  def _join(self, fetched, specs):
+    """Returns the replicas' fetched tensors as one tensor each."""
+    return {
+      key: replicas.join(
+        self._model.strategy,
+        value,
+        per_example=specs[key].shape.rank and specs[key].shape[0] is None,
+      )
+      for key, value in fetched.items()
+    }
+
+  def _kept(self, key, make):
+    kind, plan, names, writer = key
+    key = (kind, hashable(plan.element_spec), names, id(writer))
+    if key not in self._functions:
+      # The writer is kept as well, so that its id stays its own.
+      self._functions[key] = (make(), writer)
+    return self._functions[key][0]
+
+
+# One step.
+
+
+def _train_step(model, batch, names, writer):
+  """Takes one training step; returns its loss and the fetched tensors."""
+  step = model.objects.global_step.read_value()
+  every = model.config.save_summary_steps
+  traced = []
+
+  def forward_and_backward(batch, weight):
+    with tf.GradientTape(persistent=True) as tape:
+      spec = model.call(*split_batch(batch, ModeKeys.TRAIN), ModeKeys.TRAIN)
+      losses = [
+        update.optimizer.scale_loss(
+          update.loss * tf.cast(weight, update.loss.dtype)
+        )
+        for update in updates(spec)
+      ]
+    gradients = [
+      tape.gradient(loss, [once.raw(v) for v in model.variables_of(update)])
+      for loss, update in zip(losses, updates(spec), strict=True)
+    ]
+    traced.append((spec, [[g is not None for g in gs] for gs in gradients]))
+    return {
+      "loss": tf.cast(spec.loss, tf.float32) * weight,
+      "fetched": fetch(spec, names),
+      "gradients": [[g for g in gs if g is not None] for gs in gradients],
+    }
+
+  with _step_context(
+    writer, step, tf.equal(step % every, 0) if every else False
+  ):
+    result = replicas.on_replicas(
+      model.strategy, forward_and_backward, batch, keep_one=True
+    )
+    loss = replicas.total(model.strategy, result["loss"])
+    spec, connected = traced[0]
+    tf.summary.scalar("loss", loss)
+    for i, update in enumerate(updates(spec)):
+      name = f"learning_rate_{i}" if i else "learning_rate"
+      tf.summary.scalar(name, update.optimizer.learning_rate)
+      _apply(model, update, result["gradients"][i], connected[i])
+  model.objects.global_step.assign_add(1)
+  return {"loss": loss, "fetched": result["fetched"]}
+
+
+def _apply(model, update, gradients, connected):
+  """Applies one `Minimize`: sums over the replicas, clips, steps.
+
+  Args:
+    model: the `Model`.
+    update: a `Minimize`.
+    gradients: the gradients that there are, in the order of the variables.
+    connected: for each variable of the update, whether it has a gradient.
+  """
+  variables = model.variables_of(update)
+  if not gradients:
+    raise ValueError(
+      "the loss given to minimize depends on none of the variables "
+      f"{[v.name for v in variables]}, so there is no gradient; compute it "
+      "from the output of the @once network."
+    )
+  variables = [v for v, c in zip(variables, connected, strict=True) if c]
+  gradients = replicas.sum_gradients(
+    model.strategy, gradients, [once.raw(v) for v in variables]
+  )
+  if update.clip_norm is not None:
+    # With loss scaling the gradients are still scaled here.
+    limit = update.optimizer.scale_loss(tf.constant(float(update.clip_norm)))
+    gradients, _ = tf.clip_by_global_norm(gradients, limit)
+  update.optimizer.apply(gradients, variables)
+
+
+def _eval_step(model, batch, names, writer, first):
+  """Evaluates one batch; returns its mean loss and sums of its metrics."""
+
+  def forward(batch, weight):
+    spec = model.call(*split_batch(batch, ModeKeys.EVAL), ModeKeys.EVAL)
+    metrics = {
+      name: tf.cast(value, tf.float64)
+      for name, value in spec.eval_metric_ops.items()
+      if not isinstance(value, keras.metrics.Metric)
+    }
+    return {
+      # The loss of a replica without examples is 0 / 0.
+      "loss": tf.math.multiply_no_nan(tf.cast(spec.loss, tf.float32), weight),
+      "totals": {k: tf.reduce_sum(v) for k, v in metrics.items()},
+      "counts": {
+        k: tf.cast(tf.size(v), tf.float64) for k, v in metrics.items()
+      },
+      "fetched": fetch(spec, names),
+    }
+
+  strategy = model.config.eval_distribute
+  step = model.objects.global_step.read_value()
+  with _step_context(writer, step, first):
+    result = replicas.on_replicas(strategy, forward, batch, keep_one=False)
+  for key in ("loss", "totals", "counts"):
+    result[key] = tf.nest.map_structure(
+      lambda value: replicas.total(strategy, value), result[key]
+    )
+  result["loss"] = tf.cast(result["loss"], tf.float64)
+  return result
+
+
+def _add(totals, values):
+  return {key: total + values[key] for key, total in totals.items()}
+
+
+@contextlib.contextmanager
+def _step_context(writer, step, condition):
+  """Records the summaries of what is traced in it, where condition is true.
+
+  Names, of tensors and of summaries, do not begin with those of the loop.
+  """
+  with contextlib.ExitStack() as stack:
+    stack.enter_context(tf.name_scope(""))
+    if writer:
+      stack.enter_context(writer.as_default(step=step))
+    stack.enter_context(tf.summary.record_if(condition if writer else False))
+    yield
+
+
+# The loop.
+
+
+def _loop(iterator, n, step, state, shapes, go_on=lambda state: True):
+  """Calls step(batch, state) up to n times, while there is input.
+
+  Returns (steps taken, whether there is more input, state).
+
+  `get_next_as_optional` is used since `next` raises at the end of the input,
+  after other effects of the step may have run.
+  """
+
+  def body(done, has_more, state):
+    del has_more
+    optional = iterator.get_next_as_optional()
+    return tf.cond(
+      optional.has_value(),
+      lambda: (done + 1, True, step(optional.get_value(), state)),
+      lambda: (done, False, state),
+    )
+
+  return tf.while_loop(
+    lambda done, has_more, state: (done < n) & has_more & go_on(state),
+    body,
+    (tf.constant(0, tf.int64), tf.constant(True), state),
+    shape_invariants=(tf.TensorShape([]), tf.TensorShape([]), shapes),
+  )
+
+
+def _zeros(specs):
+  def zeros(spec):
+    shape = spec.shape.as_list() if spec.shape.rank else []
+    return tf.zeros([size or 0 for size in shape], spec.dtype)
+
+  return tf.nest.map_structure(zeros, specs)
+
+
+def _shapes(specs):
+  return tf.nest.map_structure(lambda spec: spec.shape, specs)

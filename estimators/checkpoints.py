@@ -1,0 +1,220 @@
+"""Checkpoints: what they hold, which are kept, and reading them by name.
+
+A checkpoint `model.ckpt-N` holds, after N steps, the variables of the objects
+that training uses (weights, optimizer, random state), the global step, and the
+position of the input. Variables are stored under the names that `Objects` gives
+them, so another process that builds the same model finds them.
+"""
+
+import os
+import tempfile
+
+import tensorflow as tf
+
+from estimators import once
+
+_logger = tf.get_logger()
+
+CHECKPOINT_NAME = "model.ckpt"
+INPUT = "input_position"
+# What the names of variables begin with in the checkpoint of a SavedModel.
+EXPORTED = "model/"
+# `save_counter` is tf.train.Checkpoint's own.
+_NOT_THE_MODELS = (INPUT + "/", "save_counter")
+_SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
+
+
+class InputPosition:
+  """Where in the input training is; part of every training checkpoint.
+
+  A `tf.data` iterator saves its own state. One that cannot (a generator, for
+  example) is counted instead, and a restart skips that many batches.
+
+  Args:
+    dataset: the `tf.data.Dataset` to read.
+
+  Attributes:
+    iterator: its iterator.
+    finished: bool, whether training ended cleanly with all of the input read.
+    restored: bool, whether it goes on from a checkpoint.
+  """
+
+  def __init__(self, dataset):
+    self._dataset = dataset
+    self.iterator = iter(dataset)
+    self._saves_state = _can_save(self.iterator)
+    self._batches = tf.Variable(0, dtype=tf.int64, trainable=False)
+    self._finished = tf.Variable(False, trainable=False)
+    self._kind = tf.Variable(self._fingerprint(), trainable=False)
+    self.finished = self.restored = False
+
+  def advance(self, batches):
+    """Notes that so many batches more were read."""
+    self._batches.assign_add(batches)
+
+  def finish(self, has_more):
+    """Notes, at a clean end, whether there is input left."""
+    size = int(self._dataset.cardinality())
+    self.finished = not has_more or int(self._batches) == size
+    self._finished.assign(self.finished)
+
+  def trackables(self):
+    """Returns what a checkpoint holds of the position."""
+    position = {
+      "batches": self._batches,
+      "finished": self._finished,
+      "kind": self._kind,
+    }
+    if self._saves_state:
+      position["iterator"] = self.iterator
+    return position
+
+  def restore(self, path):
+    """Goes on where a checkpoint stood in the same input.
+
+    Training begins at the start of the input when the checkpoint's had ended
+    cleanly, when its input was of another kind, or when it holds no position.
+    """
+    reader = tf.train.load_checkpoint(path)
+    saved = {
+      name: reader.get_tensor(f"{INPUT}/{name}{_SUFFIX}")
+      for name in ("batches", "finished", "kind")
+      if reader.has_tensor(f"{INPUT}/{name}{_SUFFIX}")
+    }
+    if not saved or saved["finished"]:
+      return
+    if saved["kind"].decode() != self._fingerprint():
+      _logger.warning(
+        "The input is not of the kind that the checkpoint was made with, so "
+        "training begins at its start. Now: %s. Then: %s.",
+        self._fingerprint(),
+        saved["kind"].decode(),
+      )
+      return
+    if self._saves_state:
+      position = {INPUT: {"iterator": self.iterator}}
+      tf.train.Checkpoint(**position).read(path).expect_partial()
+    else:
+      _logger.info("Skipping the %d batches read before.", saved["batches"])
+      self.iterator = iter(self._dataset.skip(saved["batches"]))
+    self._batches.assign(saved["batches"])
+    self.restored = True
+
+  def _fingerprint(self):
+    how = "state" if self._saves_state else "count"
+    size = int(self._dataset.cardinality())
+    return f"{how}, {size} batches of {self._dataset.element_spec}"
+
+
+def _can_save(iterator):
+  """Whether an iterator's state can be saved; found out by doing so."""
+  with tempfile.TemporaryDirectory() as folder:
+    try:
+      tf.train.Checkpoint(it=iterator).write(os.path.join(folder, "trial"))
+    except tf.errors.OpError as error:
+      _logger.warning(
+        "The position of the input cannot be saved (%s), so a restart will "
+        "skip the batches already read, which takes the time of reading them. "
+        "Use tf.data operations without Python functions and without stateful "
+        "random ones (tf.random.stateless_*) to avoid that.",
+        error.message.split("\n")[0],
+      )
+      return False
+  return True
+
+
+class Saver:
+  """Writes the checkpoints of one call of `train`, and removes old ones.
+
+  Args:
+    model_dir: str, the folder.
+    config: RunConfig; how many are kept.
+    variables: dictionary of name to variable.
+    position: the trackables of the `InputPosition`.
+  """
+
+  def __init__(self, model_dir, config, variables, position):
+    root = tree(variables)
+    root[INPUT] = position
+    self._prefix = os.path.join(model_dir, CHECKPOINT_NAME)
+    self._variables = variables
+    self._manager = tf.train.CheckpointManager(
+      tf.train.Checkpoint(**root),
+      model_dir,
+      max_to_keep=config.keep_checkpoint_max or None,
+      keep_checkpoint_every_n_hours=config.keep_checkpoint_every_n_hours,
+      checkpoint_name=CHECKPOINT_NAME,
+    )
+
+  def save(self, step):
+    """Writes the checkpoint of a step, and returns its path."""
+    _logger.info("Saving checkpoints for %d into %s.", step, self._prefix)
+    return self._manager.save(checkpoint_number=step)
+
+
+def tree(variables):
+  """Returns nested dictionaries of variables named by paths `a/b/c`."""
+  root = {}
+  for name, variable in variables.items():
+    *parents, leaf = name.split("/")
+    node = root
+    for parent in parents:
+      node = node.setdefault(parent, {})
+      if not isinstance(node, dict):
+        raise ValueError(
+          f"the variable {name!r} cannot be saved, since {parent!r} is the "
+          "name of a variable as well; rename one of the two."
+        )
+    node[leaf] = once.raw(variable)
+  return root
+
+
+def step_of(path):
+  """Returns the global step in the name of a checkpoint."""
+  return int(os.path.basename(path).rsplit("-", 1)[1])
+
+
+def names(path):
+  """Returns the variables of a checkpoint: dictionary of name to shape."""
+  shapes = tf.train.load_checkpoint(path).get_variable_to_shape_map()
+  return {
+    key.removesuffix(_SUFFIX): shape
+    for key, shape in shapes.items()
+    if key.endswith(_SUFFIX) and not key.startswith(_NOT_THE_MODELS)
+  }
+
+
+def value(path, name):
+  """Returns the value of a checkpoint's variable as a NumPy array."""
+  return tf.train.load_checkpoint(path).get_tensor(name + _SUFFIX)
+
+
+def restore(path, variables, optional=()):
+  """Sets variables to their values in a checkpoint.
+
+  Args:
+    path: str, the checkpoint.
+    variables: dictionary of name to variable.
+    optional: names that the checkpoint need not hold.
+
+  Raises:
+    ValueError: the checkpoint lacks a variable, or has it in another shape.
+  """
+  shapes = names(path)
+  missing = sorted(set(variables) - set(shapes) - set(optional))
+  if missing:
+    raise ValueError(
+      f"the checkpoint {path} has no value for {missing} of this model; it "
+      f"holds {sorted(shapes)}. Is model_dir that of another model? Use "
+      "another model_dir, or warm_start_from to take over what fits."
+    )
+  variables = {n: v for n, v in variables.items() if n in shapes}
+  for name, variable in variables.items():
+    if list(variable.shape) != list(shapes[name]):
+      raise ValueError(
+        f"the checkpoint {path} holds {name} of shape {shapes[name]}, but the "
+        f"model makes it of shape {list(variable.shape)}; use another "
+        "model_dir, or the parameters that it was trained with."
+      )
+  status = tf.train.Checkpoint(**tree(variables)).read(path)
+  status.assert_existing_objects_matched().expect_partial()

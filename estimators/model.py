@@ -1,0 +1,249 @@
+"""A model function with the objects that it has built."""
+
+import contextlib
+import dataclasses
+import inspect
+
+import keras
+import tensorflow as tf
+
+from estimators import once as once_lib
+from estimators.spec import EstimatorSpec, Minimize, ModeKeys
+
+_logger = tf.get_logger()
+
+# Ops that draw from a state which no checkpoint holds.
+_STATEFUL_RANDOM_OPS = {
+  "RandomUniform",
+  "RandomUniformInt",
+  "RandomStandardNormal",
+  "TruncatedNormal",
+  "ParameterizedTruncatedNormal",
+  "RandomShuffle",
+  "RandomGammaGrad",
+  "RandomPoissonV2",
+  "Multinomial",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+  """What one trace of the model function told about a mode.
+
+  Attributes:
+    mode: one of `ModeKeys`.
+    spec: the EstimatorSpec of that trace; its tensors are symbolic.
+    graph: the traced graph, without the loop around it.
+    element_spec: the `tf.TypeSpec`s of the input.
+    object_names: the names of the `once` objects that the mode uses.
+  """
+
+  mode: str
+  spec: EstimatorSpec
+  graph: tf.Graph
+  element_spec: object
+  object_names: frozenset
+
+
+class Model:
+  """One Estimator's model function, its objects and its traced functions."""
+
+  def __init__(self, model_fn, params, config):
+    self._model_fn = model_fn
+    self._arguments = model_fn_arguments(model_fn)
+    self.params = params
+    self.config = config
+    self.strategy = config.train_distribute or config.eval_distribute
+    with self.scope():
+      self.objects = once_lib.Objects(config.tf_random_seed)
+    self._plans = {}
+
+  def scope(self):
+    """Returns the strategy's scope, or a context that does nothing."""
+    return self.strategy.scope() if self.strategy else contextlib.nullcontext()
+
+  def call(self, features, labels, mode):
+    """Calls the model function and returns its checked EstimatorSpec."""
+    values = {
+      "labels": labels,
+      "mode": mode,
+      "params": self.params,
+      "config": self.config,
+    }
+    if labels is not None and "labels" not in self._arguments:
+      raise ValueError(
+        "the input gives labels, but the model function does not take any "
+        f"(its arguments are {sorted(self._arguments)}); add the argument "
+        "labels, or give features alone."
+      )
+    values = {k: v for k, v in values.items() if k in self._arguments}
+    with self.objects.active():
+      spec = self._model_fn(features, **values)
+    if not isinstance(spec, EstimatorSpec):
+      raise ValueError(
+        f"the model function should return an EstimatorSpec, but returned "
+        f"{spec!r} in mode {mode!r}."
+      )
+    if spec.mode != mode:
+      raise ValueError(
+        f"the model function was called in mode {mode!r} but returned a spec "
+        f"of mode {spec.mode!r}; pass its argument mode on."
+      )
+    return spec
+
+  def build(self, mode, element_spec):
+    """Makes all variables of a mode; returns the `Plan` of its steps.
+
+    The model function is traced once, under the strategy's scope, with every
+    variable lifted out of the trace. The optimizers are built then.
+    """
+    key = (mode, hashable(element_spec))
+    if key not in self._plans:
+      self._plans[key] = self._build(mode, element_spec)
+    return self._plans[key]
+
+  def _build(self, mode, element_spec):
+    _logger.info("Calling model_fn.")
+    created, specs = [], []
+    self.objects.used = set()
+
+    def creator(next_creator, **kwargs):
+      # Without this the first values would be tensors of the trace.
+      with tf.init_scope():
+        created.append(next_creator(**kwargs))
+      return created[-1]
+
+    def trace(batch):
+      with tf.variable_creator_scope(creator):
+        specs.append(self.call(*split_batch(batch, mode), mode))
+
+    with self.scope():
+      graph = tf.function(trace).get_concrete_function(element_spec).graph
+      used = frozenset(self.objects.used)
+      plan = Plan(mode, specs[-1], graph, element_spec, used)
+      for update in updates(plan.spec):
+        update.optimizer.build(self.variables_of(update))
+    self._check_owned(created)
+    self._check_metrics(plan.spec)
+    if mode == ModeKeys.TRAIN:
+      _warn_of_stateful_randomness(graph)
+    _logger.info("Done calling model_fn.")
+    return plan
+
+  @contextlib.contextmanager
+  def fresh_metrics(self):
+    """Resets all Keras metrics, and puts their values back afterwards.
+
+    A metric that training updates as well goes on from where it was.
+    """
+    metrics = self.objects.of_type(keras.metrics.Metric)
+    with self.scope():
+      kept = [[v.numpy() for v in metric.variables] for metric in metrics]
+      for metric in metrics:
+        metric.reset_state()
+    try:
+      yield
+    finally:
+      with self.scope():
+        for metric, values in zip(metrics, kept, strict=True):
+          for variable, value in zip(metric.variables, values, strict=True):
+            variable.assign(value)
+
+  def variables_of(self, update):
+    """Returns the variables that a `Minimize` changes."""
+    if update.variables is not None:
+      return list(update.variables)
+    variables = self.objects.trainable_variables()
+    if not variables:
+      raise ValueError(
+        "minimize has nothing to train: none of the model's @once objects has "
+        "trainable variables; is the network built by a @once function?"
+      )
+    return variables
+
+  def _check_owned(self, created):
+    """Refuses variables that no `once` function made: they would be lost."""
+    owned = {id(once_lib.raw(v)) for v in self.objects.variables().values()}
+    lost = [v.name for v in created if id(v) not in owned]
+    if lost:
+      raise ValueError(
+        f"the model function made variables outside of @once: {lost}. They "
+        "would be made anew in each trace and be in no checkpoint; build the "
+        "layer, metric or variable in a function marked @once."
+      )
+
+  def _check_metrics(self, spec):
+    known = self.objects.of_type(keras.metrics.Metric)
+    for name, metric in spec.eval_metric_ops.items():
+      if isinstance(metric, keras.metrics.Metric) and not any(
+        metric is other for other in known
+      ):
+        raise ValueError(
+          f"the metric {name!r} in eval_metric_ops was not built by a @once "
+          "function, so it would be built anew in each trace; build it in one."
+        )
+
+
+def split_batch(batch, mode):
+  """Returns (features, labels) of an input's element; no labels in PREDICT."""
+  features, labels = batch if isinstance(batch, tuple) else (batch, None)
+  return features, None if mode == ModeKeys.PREDICT else labels
+
+
+def updates(spec):
+  """Returns the `Minimize`s of a spec's train_op."""
+  return [op for op in _as_list(spec.train_op) if isinstance(op, Minimize)]
+
+
+def model_fn_arguments(model_fn):
+  """Returns the names, besides features, that a model function takes.
+
+  Raises:
+    ValueError: it is not callable, takes no features, or takes something that
+      the Estimator does not know.
+  """
+  if not callable(model_fn):
+    raise ValueError(
+      "model_fn must be a function model_fn(features, labels, mode, params, "
+      f"config), or one with some of these arguments, but is {model_fn!r}."
+    )
+  names = list(inspect.signature(model_fn).parameters)
+  known = {"labels", "mode", "params", "config"}
+  unknown = [name for name in names if name not in known | {"features"}]
+  if "features" not in names or unknown:
+    raise ValueError(
+      f"model_fn must take features, and may take {sorted(known)}, but its "
+      f"arguments are {names}; rename or bind the others "
+      "(functools.partial binds by keyword)."
+    )
+  return set(names) & known
+
+
+def _as_list(value):
+  if value is None:
+    return []
+  return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def hashable(element_spec):
+  """Returns a structure of `tf.TypeSpec`s as a key of a dictionary."""
+  return (
+    tuple(tf.nest.flatten(element_spec)),
+    str(tf.nest.map_structure(lambda _: 0, element_spec)),
+  )
+
+
+def _warn_of_stateful_randomness(graph):
+  """Warns of random ops whose state a checkpoint cannot hold."""
+  found = sorted(
+    f"{op.name} ({op.type})"
+    for op in graph.get_operations()
+    if op.type in _STATEFUL_RANDOM_OPS
+  )
+  if found:
+    _logger.warning(
+      "The model function draws random numbers from a state that is in no "
+      "checkpoint, so a resumed run will differ from an unbroken one: %s. Use "
+      "Keras layers or tf.random.stateless_* with get_global_step() instead.",
+      ", ".join(found[:5]),
+    )

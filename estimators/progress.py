@@ -1,0 +1,48 @@
+"""A progress bar on a terminal."""
+
+import sys
+
+import tensorflow as tf
+import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from estimators.hooks import Hook
+
+
+def progress_is_shown():
+  """Whether there is somebody at a terminal to see a progress bar."""
+  return sys.stderr.isatty()
+
+
+class ProgressHook(Hook):
+  """Shows the steps done, their rate, the time left and the loss.
+
+  Args:
+    total: int, the global step at which training will end, or None.
+  """
+
+  def __init__(self, total=None):
+    self._total = total
+
+  def next_step(self, step):
+    return None
+
+  def begin(self, run):
+    # Log lines are written above the bar.
+    self._redirect = logging_redirect_tqdm([tf.get_logger()])
+    self._redirect.__enter__()
+    self._bar = tqdm.tqdm(
+      total=self._total, initial=run.global_step, unit="step", file=sys.stderr
+    )
+
+  def after_run(self, run):
+    self._bar.set_postfix(loss=f"{run.loss:.4g}", refresh=False)
+    self._bar.update(run.global_step - self._bar.n)
+
+  def end(self, run):
+    self.close()
+
+  def close(self):
+    """Takes the bar away; safe to call twice."""
+    self._bar.close()
+    self._redirect.__exit__(None, None, None)

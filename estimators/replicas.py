@@ -1,0 +1,112 @@
+"""The global batch on several replicas: slices out, sums back.
+
+Every replica takes its slice of the global batch, and what it finds is weighted
+by the share of the examples that it had. One replica and eight therefore give
+the same numbers.
+"""
+
+import tensorflow as tf
+
+
+def batch_size(batch):
+  """Returns B, the leading dimension of the input, as an int64 scalar.
+
+  Input without any dimension counts as one example.
+  """
+  for value in tf.nest.flatten(batch):
+    if isinstance(value, tf.SparseTensor):
+      return value.dense_shape[0]
+    if isinstance(value, tf.RaggedTensor):
+      return tf.cast(value.nrows(), tf.int64)
+    if value.shape.rank != 0:
+      return tf.shape(value, tf.int64)[0]
+  return tf.constant(1, tf.int64)
+
+
+def on_replicas(strategy, step, batch, keep_one):
+  """Calls step(slice of the batch, weight) on every replica.
+
+  Args:
+    strategy: `tf.distribute.Strategy`, or None for no replicas.
+    step: function of a batch and of the weight (float32 scalar in [0, 1]) of
+      its slice; returns a structure of tensors.
+    batch: structure of tensors of leading dimension B.
+    keep_one: whether a replica for which there is no example gets one, with
+      the weight 0, instead of an empty slice. (There is no gradient of the mean
+      over nothing.)
+
+  Returns:
+    What `step` returns, on several replicas as per-replica values.
+  """
+  if strategy is None:
+    return step(batch, tf.constant(1.0))
+  num_replicas = strategy.num_replicas_in_sync
+
+  def on_replica(batch):
+    if num_replicas == 1:
+      return step(batch, tf.constant(1.0))
+    replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+    replica = tf.cast(replica, tf.int64)
+    size = batch_size(batch)
+    start = size * replica // num_replicas
+    stop = size * (replica + 1) // num_replicas
+    weight = tf.cast((stop - start) / size, tf.float32)
+    if keep_one:
+      start = tf.minimum(start, size - 1)
+      stop = tf.maximum(stop, start + 1)
+    return step(_slice(batch, start, stop, size), weight)
+
+  return strategy.run(on_replica, args=(batch,))
+
+
+def total(strategy, value):
+  """Returns the sum of a value over the replicas."""
+  if strategy is None:
+    return value
+  return strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None)
+
+
+def join(strategy, value, per_example):
+  """Returns the tensors of all replicas as one.
+
+  Args:
+    strategy: `tf.distribute.Strategy`, or None.
+    value: a per-replica value.
+    per_example: whether its leading dimension is the batch: then the replicas'
+      parts are joined, otherwise the first replica's is taken.
+  """
+  if strategy is None:
+    return value
+  parts = strategy.experimental_local_results(value)
+  return tf.concat(parts, 0) if per_example else parts[0]
+
+
+def sum_gradients(strategy, gradients, variables):
+  """Returns gradients summed over the replicas, one per variable."""
+  if strategy is None:
+    return list(gradients)
+  return strategy.extended.batch_reduce_to(
+    tf.distribute.ReduceOp.SUM, list(zip(gradients, variables, strict=True))
+  )
+
+
+def _slice(batch, start, stop, size):
+  def part(value):
+    if isinstance(value, tf.SparseTensor):
+      shape = value.dense_shape
+      begin = tf.concat([[start], tf.zeros_like(shape[1:])], 0)
+      length = tf.concat([[stop - start], shape[1:]], 0)
+      return tf.sparse.slice(value, begin, length)
+    if isinstance(value, tf.RaggedTensor):
+      return value[start:stop]
+    if value.shape.rank == 0:
+      return value
+    tf.debugging.assert_equal(
+      tf.shape(value, tf.int64)[0],
+      size,
+      "Under a strategy all features and labels must have the batch as their "
+      "first dimension, since each replica takes its slice of it.",
+    )
+    return value[start:stop]
+
+  return tf.nest.map_structure(part, batch)

@@ -1,0 +1,110 @@
+"""How an Estimator runs: where, how often it saves and reports, on what."""
+
+import dataclasses
+
+import tensorflow as tf
+
+_UNSET = object()
+DEFAULT_SAVE_CHECKPOINTS_SECS = 600
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig:
+  """Settings of a run that are not the model's.
+
+  Attributes:
+    model_dir: folder of checkpoints and events.
+    tf_random_seed: int or None. With a seed, initial values, dropout and the
+      shuffling of the input are the same in every run.
+    save_summary_steps: steps from one summary to the next; 0 or None for none.
+    save_checkpoints_steps: steps from one checkpoint to the next.
+    save_checkpoints_secs: seconds from one checkpoint to the next; 600 when
+      neither is given. Only one of the two may be given. With both None or 0
+      nothing is saved at all.
+    keep_checkpoint_max: how many of the newest checkpoints are kept; 0 or None
+      for all.
+    keep_checkpoint_every_n_hours: one checkpoint of every so many hours is kept
+      besides.
+    log_step_count_steps: steps from one log line to the next; None for none.
+    train_distribute, eval_distribute: `tf.distribute.Strategy` for training
+      and evaluation, or None.
+
+  Raises:
+    ValueError: a value is out of its range, or both cadences are given.
+  """
+
+  model_dir: str | None = None
+  tf_random_seed: int | None = None
+  save_summary_steps: int | None = 100
+  save_checkpoints_steps: int | None = _UNSET
+  save_checkpoints_secs: float | None = _UNSET
+  keep_checkpoint_max: int | None = 5
+  keep_checkpoint_every_n_hours: float = 10000
+  log_step_count_steps: int | None = 100
+  train_distribute: tf.distribute.Strategy | None = None
+  eval_distribute: tf.distribute.Strategy | None = None
+
+  def __post_init__(self):
+    self._settle_cadence()
+    if self.model_dir is not None and not str(self.model_dir):
+      raise ValueError("model_dir is empty; name a folder, or pass None.")
+    for name in (
+      "save_summary_steps",
+      "save_checkpoints_steps",
+      "save_checkpoints_secs",
+      "keep_checkpoint_max",
+    ):
+      self._check(name, lambda value: value >= 0, "at least 0")
+    for name in ("keep_checkpoint_every_n_hours", "log_step_count_steps"):
+      self._check(name, lambda value: value > 0, "above 0")
+    seed = self.tf_random_seed
+    if seed is not None and (isinstance(seed, bool) or int(seed) != seed):
+      raise ValueError(f"tf_random_seed must be an integer: {seed!r}.")
+
+  def replace(self, **fields):
+    """Returns a copy with some fields changed.
+
+    Giving one of the two checkpoint cadences clears the other.
+
+    Raises:
+      ValueError: there is no such field, or a value is out of its range.
+    """
+    known = {field.name for field in dataclasses.fields(self)}
+    unknown = sorted(set(fields) - known)
+    if unknown:
+      raise ValueError(
+        f"RunConfig has no field {unknown} to replace; it has {sorted(known)}."
+      )
+    steps, secs = "save_checkpoints_steps", "save_checkpoints_secs"
+    for given, other in ((steps, secs), (secs, steps)):
+      if fields.get(given) and other not in fields:
+        fields[other] = None
+    return dataclasses.replace(self, **fields)
+
+  def as_dict(self):
+    """Returns the fields as values that JSON can hold, strategies by class."""
+    values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+    for name in ("train_distribute", "eval_distribute"):
+      if values[name] is not None:
+        values[name] = type(values[name]).__name__
+    return values
+
+  def _settle_cadence(self):
+    """Fills in the default: 600 s, unless one of the two was given."""
+    steps, secs = self.save_checkpoints_steps, self.save_checkpoints_secs
+    if secs is _UNSET:
+      secs = DEFAULT_SAVE_CHECKPOINTS_SECS if steps is _UNSET else None
+    steps = None if steps is _UNSET else steps
+    if steps and secs:
+      raise ValueError(
+        "checkpoints are saved by steps or by seconds, but both were given: "
+        f"save_checkpoints_steps={steps}, save_checkpoints_secs={secs}; "
+        "give one."
+      )
+    object.__setattr__(self, "save_checkpoints_steps", steps)
+    object.__setattr__(self, "save_checkpoints_secs", secs)
+
+  def _check(self, name, holds, range_):
+    value = getattr(self, name)
+    if value is not None and not holds(value):
+      raise ValueError(f"{name} must be {range_}, or None: {value}.")

@@ -1,0 +1,213 @@
+"""The outer loop: blocks of steps, and between them whoever is due.
+
+Everything that happens every so often is a `Hook`. The loop asks each hook for
+the next step that it wants to see, takes the steps up to the first of them in
+one block, and calls the hooks.
+"""
+
+import contextlib
+import math
+import signal
+import threading
+import time
+
+import tensorflow as tf
+
+from estimators import fetches
+from estimators.spec import ModeKeys
+
+_logger = tf.get_logger()
+
+# A block is to take about this long, so that signals, hooks that go by time
+# and the progress bar do not wait for long.
+BLOCK_SECS = 1.0
+
+
+class Run:
+  """A training or evaluation under way: what hooks are given.
+
+  See `Hook` for its attributes.
+  """
+
+  def __init__(self, estimator, mode, global_step, output_dir, writer):
+    self.estimator = estimator
+    self.mode = mode
+    self.global_step = global_step
+    self.output_dir = output_dir
+    self.writer = writer
+    self.loss = None
+    self.values = {}
+    self.examples = 0
+    self.steps = 0
+    self.stop_requested = False
+
+  @property
+  def step(self):
+    """The steps of this loop: training steps, or batches evaluated."""
+    return self.global_step if self.mode == ModeKeys.TRAIN else self.steps
+
+  def request_stop(self):
+    """Ends the loop after the hooks of this step."""
+    self.stop_requested = True
+
+
+class TrainingRun(Run):
+  """A `Run` that can save checkpoints.
+
+  Args:
+    saver: `checkpoints.Saver`.
+    position: `checkpoints.InputPosition`.
+    saved: function of the path of a checkpoint, called when it was written.
+  """
+
+  def __init__(self, *args, saver, position, saved, **kwargs):
+    super().__init__(*args, **kwargs)
+    self._saver = saver
+    self._position = position
+    self._saved = saved
+    self.last_saved = None
+
+  def save_checkpoint(self, listeners=()):
+    """Saves a checkpoint, unless it is there or the loss is not finite.
+
+    Args:
+      listeners: `CheckpointSaverListener`s to call around it.
+
+    Returns:
+      The checkpoint's path, or None.
+    """
+    if self.loss is not None and not math.isfinite(self.loss):
+      return None
+    state = (self.global_step, self._position.finished)
+    if self.last_saved == state:
+      return None
+    if self.last_saved and self.last_saved[0] == self.global_step:
+      listeners = ()  # They have seen this step; only the input's end is new.
+    for listener in listeners:
+      listener.before_save(self, self.global_step)
+    path = self._saver.save(self.global_step)
+    self.last_saved = state
+    self._saved(path)
+    stops = [x.after_save(self, self.global_step) for x in listeners]
+    if any(stop is True for stop in stops):
+      _logger.info("A listener asked to stop at step %d.", self.global_step)
+      self.request_stop()
+    return path
+
+
+class BlockTimer:
+  """Says how many steps fit into a block, from how long the last one took."""
+
+  def __init__(self, clock=time.monotonic):
+    self._clock = clock
+    self._steps_per_sec = None
+
+  def limit(self):
+    """Returns the most steps that a block should take: 1 at first."""
+    if self._steps_per_sec is None:
+      return 1
+    return max(1, int(self._steps_per_sec * BLOCK_SECS))
+
+  def timed(self, block, iterator, n, *args):
+    """Takes a block of n steps, and notes its rate.
+
+    Returns:
+      (steps taken, whether there is more input, state).
+    """
+    start = self._clock()
+    # As a tensor, since an int would be part of the trace.
+    taken, has_more, state = block(iterator, tf.constant(n, tf.int64), *args)
+    steps = int(taken)
+    seconds = self._clock() - start
+    if steps:
+      self._steps_per_sec = steps / max(seconds, 1e-6)
+    return steps, bool(has_more), state
+
+
+def loop(run, hooks, spec_hooks, take_steps, timer, limit=None):
+  """Takes steps until the input ends, a limit is reached or a hook stops it.
+
+  Args:
+    run: the `Run`.
+    hooks: list of hooks, in the order in which they are called.
+    spec_hooks: those of them that the model function made, in its order.
+    take_steps: function of n; takes up to n steps and returns (steps taken,
+      whether there is more input, dictionary of fetched tensors). It updates
+      the `run`.
+    timer: `BlockTimer`.
+    limit: int, the most steps to take, or None.
+
+  Returns:
+    False when the input has ended.
+  """
+  indices = {id(hook): i for i, hook in enumerate(spec_hooks)}
+  has_more = True
+  while has_more and not run.stop_requested:
+    n = min(timer.limit(), math.inf if limit is None else limit - run.steps)
+    if n <= 0:
+      break
+    for hook in hooks:
+      wanted = hook.next_step(run.step)
+      if wanted is not None:
+        n = min(n, max(1, wanted - run.step))
+    steps, has_more, fetched = take_steps(int(n))
+    if not steps:
+      break
+    for hook in hooks:
+      run.values = fetches.values_for(hook, fetched, indices.get(id(hook)))
+      hook.after_run(run)
+  return has_more
+
+
+class Interruption:
+  """Turns SIGTERM and Ctrl-C into a stop at the end of the block under way.
+
+  A second signal has its usual effect at once. Outside of the main thread
+  Python cannot watch for signals, and nothing is changed.
+  """
+
+  def __init__(self, run):
+    self._run = run
+    self.signal = None
+
+  @contextlib.contextmanager
+  def watched(self):
+    """Within this context the two signals are watched for."""
+    if threading.current_thread() is not threading.main_thread():
+      yield
+      return
+    self._previous = {
+      number: signal.signal(number, self._note)
+      for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+      yield
+    finally:
+      self._put_back()
+
+  def leave(self):
+    """Ends the program the way that the signal would have.
+
+    Raises:
+      KeyboardInterrupt: after Ctrl-C.
+      SystemExit: with code 143, after SIGTERM.
+    """
+    _logger.warning(
+      "Stopped by %s after step %d. The checkpoint of this step is saved: "
+      "start the same command again to go on from here.",
+      signal.Signals(self.signal).name,
+      self._run.global_step,
+    )
+    if self.signal == signal.SIGINT:
+      raise KeyboardInterrupt
+    raise SystemExit(128 + self.signal)
+
+  def _note(self, number, frame):
+    del frame
+    self.signal = number
+    self._run.request_stop()
+    self._put_back()
+
+  def _put_back(self):
+    for number, handler in self._previous.items():
+      signal.signal(number, handler)

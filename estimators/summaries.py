@@ -1,0 +1,116 @@
+"""What TensorBoard reads: writers, graph, hyperparameters, eval results."""
+
+import collections
+import glob
+import os
+
+import numpy as np
+import tensorflow as tf
+from tensorboard.backend.event_processing import event_file_loader
+from tensorboard.plugins.hparams import api as hparams_api
+
+_writers = {}
+
+
+def writer_for(directory):
+  """Returns the one `tf.summary` writer of a folder in this process.
+
+  If the folder was deleted meanwhile there is a new one.
+  """
+  directory = os.path.abspath(directory)
+  writer = _writers.get(directory)
+  if writer is None or not os.path.isdir(directory):
+    writer = tf.summary.create_file_writer(directory)
+    _writers[directory] = writer
+  return writer
+
+
+def write_graph(writer, graph):
+  """Writes a `tf.Graph` for TensorBoard's Graphs tab."""
+  with writer.as_default(step=0):
+    tf.summary.graph(graph)
+
+
+def write_hparams(writer, params):
+  """Writes the parameters for TensorBoard's HParams tab.
+
+  Values other than bool, int, float and str are written as text.
+  """
+  values = {
+    str(key): value
+    if isinstance(value, (bool, int, float, str))
+    else repr(value)
+    for key, value in params.items()
+  }
+  if values:
+    with writer.as_default(step=0):
+      hparams_api.hparams(values)
+
+
+def write_evaluation(writer, results, step, checkpoint_path):
+  """Writes the results of an evaluation and the checkpoint that they are of.
+
+  Args:
+    writer: `tf.summary` writer.
+    results: dictionary of name to number or array.
+    step: int, the global step.
+    checkpoint_path: str, or None for values that were never saved.
+  """
+  with writer.as_default(step=step):
+    for name, value in sorted(results.items()):
+      if name == "global_step":
+        continue
+      if np.ndim(value):
+        tf.summary.write(name, value)
+      else:
+        tf.summary.scalar(name, value)
+    if checkpoint_path:
+      tf.summary.text("checkpoint_path", checkpoint_path)
+  writer.flush()
+
+
+def read_eval_metrics(eval_dir):
+  """Reads the scalars of all event files in a folder.
+
+  Args:
+    eval_dir: str, folder of events; one that is missing holds none.
+
+  Returns:
+    Dictionary of global step to dictionary of metric name to float, in the
+    order of the steps. Later values of a step take the place of earlier ones.
+  """
+  return _Reader.of(eval_dir).read()
+
+
+class _Reader:
+  """Reads a folder's event files, each byte once however often it is asked."""
+
+  _readers = {}
+
+  @classmethod
+  def of(cls, directory):
+    key = os.path.abspath(directory)
+    return cls._readers.setdefault(key, cls(key))
+
+  def __init__(self, directory):
+    self._directory = directory
+    self._loaders = {}
+    self._metrics = collections.defaultdict(dict)
+
+  def read(self):
+    paths = sorted(glob.glob(os.path.join(self._directory, "*tfevents*")))
+    if set(self._loaders) - set(paths):
+      # Files went away: what was read from them no longer counts.
+      self._loaders, self._metrics = {}, collections.defaultdict(dict)
+    for path in paths:
+      if path not in self._loaders:
+        self._loaders[path] = event_file_loader.EventFileLoader(path)
+      for event in self._loaders[path].Load():
+        self._add(event)
+    return dict(sorted(self._metrics.items()))
+
+  def _add(self, event):
+    for value in event.summary.value:
+      if value.metadata.plugin_data.plugin_name == "scalars":
+        number = tf.make_ndarray(value.tensor)
+        self._metrics[event.step][value.tag] = float(number)

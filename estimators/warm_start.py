@@ -1,0 +1,211 @@
+"""Warm starts: first values from another model's checkpoint."""
+
+import dataclasses
+import os
+import re
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from estimators import checkpoints, once
+
+_logger = tf.get_logger()
+
+
+@dataclasses.dataclass(frozen=True)
+class VocabInfo:
+  """How the rows of a variable follow from vocabularies.
+
+  Attributes:
+    new_vocab: str, the file of this model's vocabulary, an entry a line.
+    new_vocab_size: int, how many of its entries are used.
+    num_oov_buckets: int, rows after them, for words out of the vocabulary.
+    old_vocab: str, the file of the vocabulary of the checkpoint.
+    old_vocab_size: int, how many of its entries count; -1 for all.
+    backup_initializer: function of shape and dtype for entries that the old
+      vocabulary lacks, and out-of-vocabulary rows; zeros when None.
+    axis: 0 when the vocabulary runs over rows, 1 over columns.
+  """
+
+  new_vocab: str
+  new_vocab_size: int
+  num_oov_buckets: int
+  old_vocab: str
+  old_vocab_size: int = -1
+  backup_initializer: object = None
+  axis: int = 0
+
+  def __post_init__(self):
+    if self.axis not in (0, 1):
+      raise ValueError(f"axis must be 0 (rows) or 1 (columns): {self.axis}.")
+
+
+@dataclasses.dataclass(frozen=True)
+class WarmStartSettings:
+  """Which variables take their first values from where.
+
+  Attributes:
+    ckpt_to_initialize_from: str, a checkpoint, a model_dir (its newest one) or
+      a SavedModel.
+    vars_to_warm_start: regular expression of names: all variables of the model
+      that match, but the optimizers' (running means of batch norm are among
+      them). Or a list of regular expressions: any variables. None: none, but
+      those in var_name_to_vocab_info.
+    var_name_to_vocab_info: dictionary of name to `VocabInfo`.
+    var_name_to_prev_var_name: dictionary of name to its name in the checkpoint.
+  """
+
+  ckpt_to_initialize_from: str
+  vars_to_warm_start: str | list | None = ".*"
+  var_name_to_vocab_info: dict | None = None
+  var_name_to_prev_var_name: dict | None = None
+
+  def __post_init__(self):
+    if not self.ckpt_to_initialize_from:
+      raise ValueError(
+        "ckpt_to_initialize_from must name a checkpoint, a model_dir or a "
+        f"SavedModel, but is {self.ckpt_to_initialize_from!r}."
+      )
+
+
+def settings_from(value):
+  """Returns WarmStartSettings from what an Estimator was given, or None.
+
+  Raises:
+    ValueError: it is neither a path nor WarmStartSettings.
+  """
+  if value is None or isinstance(value, WarmStartSettings):
+    return value
+  if isinstance(value, (str, os.PathLike)):
+    return WarmStartSettings(os.fspath(value))
+  raise ValueError(
+    f"warm_start_from must be a path or WarmStartSettings, but is {value!r}."
+  )
+
+
+def apply(settings, variables, optimizer_names, only):
+  """Gives variables their first values.
+
+  Args:
+    settings: WarmStartSettings.
+    variables: dictionary of name to variable: the model's.
+    optimizer_names: set of the names that belong to optimizers.
+    only: set of the names that may be set now, as the others have been.
+
+  Raises:
+    ValueError: nothing matches; a name in the settings is not the model's; a
+      variable is not in the checkpoint, or has another shape there.
+  """
+  _logger.info("Warm-starting with WarmStartSettings: %s", settings)
+  path, prefix = _resolve(settings.ckpt_to_initialize_from)
+  vocabularies = settings.var_name_to_vocab_info or {}
+  previous = settings.var_name_to_prev_var_name or {}
+  for what, names in (
+    ("var_name_to_vocab_info", vocabularies),
+    ("var_name_to_prev_var_name", previous),
+  ):
+    unknown = sorted(set(names) - set(variables))
+    if unknown:
+      raise ValueError(
+        f"{what} names {unknown}, which are not variables of the model; it "
+        f"has {sorted(variables)}."
+      )
+  chosen = _chosen(settings, variables, optimizer_names) | set(vocabularies)
+  if not chosen:
+    raise ValueError(
+      f"vars_to_warm_start={settings.vars_to_warm_start!r} matches none of the "
+      f"model's variables {sorted(variables)}, so nothing would be taken over."
+    )
+  stored = checkpoints.names(path)
+  for name in sorted(chosen & only):
+    old_name = prefix + previous.get(name, name)
+    if old_name not in stored:
+      raise ValueError(
+        f"{path} holds no {old_name!r} to warm-start {name!r} from; it holds "
+        f"{sorted(stored)}. Map the name in var_name_to_prev_var_name, or "
+        "leave it out of vars_to_warm_start."
+      )
+    value = checkpoints.value(path, old_name)
+    variable = once.raw(variables[name])
+    if name in vocabularies:
+      value = remapped(
+        vocabularies[name], value, tuple(variable.shape), variable.dtype
+      )
+    if tuple(value.shape) != tuple(variable.shape):
+      raise ValueError(
+        f"{name} has the shape {tuple(variable.shape)}, but {old_name} in "
+        f"{path} has {value.shape}; leave it out of vars_to_warm_start, or "
+        "give a VocabInfo when a vocabulary has changed."
+      )
+    variable.assign(value)
+  _logger.info("Warm-started %d variables from %s.", len(chosen & only), path)
+
+
+def remapped(info, old, shape, dtype):
+  """Returns the rows (or columns) of a variable in a new vocabulary's order.
+
+  Args:
+    info: VocabInfo.
+    old: NumPy array, the values in the old vocabulary's order.
+    shape: the shape of the new variable.
+    dtype: its `tf.DType`.
+  """
+  new_words = _words(info.new_vocab, info.new_vocab_size)
+  old_words = _words(info.old_vocab, info.old_vocab_size)
+  rows = {word: row for row, word in enumerate(old_words)}
+  if shape[info.axis] != len(new_words) + info.num_oov_buckets:
+    raise ValueError(
+      f"the variable has {shape[info.axis]} entries on axis {info.axis}, but "
+      f"{info.new_vocab} gives {len(new_words)} words and there are "
+      f"{info.num_oov_buckets} buckets; correct the VocabInfo."
+    )
+  initializer = info.backup_initializer or keras.initializers.Zeros()
+  new = np.array(initializer(shape, dtype=dtype.name))
+  pairs = [(i, rows[w]) for i, w in enumerate(new_words) if w in rows]
+  if pairs:
+    targets, sources = zip(*pairs, strict=True)
+    index = (slice(None),) * info.axis
+    new[(*index, list(targets))] = old[(*index, list(sources))]
+  return new
+
+
+def _words(path, size):
+  with open(path, encoding="utf-8") as file:
+    words = file.read().splitlines()
+  if size > len(words):
+    raise ValueError(
+      f"{path} was to give {size} words, but has {len(words)} lines."
+    )
+  return words if size < 0 else words[:size]
+
+
+def _chosen(settings, variables, optimizer_names):
+  patterns = settings.vars_to_warm_start
+  if patterns is None:
+    return set()
+  candidates = set(variables)
+  if isinstance(patterns, str):
+    candidates -= optimizer_names | {"global_step"}
+    patterns = [patterns]
+  return {
+    name
+    for name in candidates
+    if any(re.match(pattern, name) for pattern in patterns)
+  }
+
+
+def _resolve(path):
+  """Returns (checkpoint, prefix of its names) that a path stands for."""
+  newest = tf.train.latest_checkpoint(path) if os.path.isdir(path) else None
+  for candidate, prefix in (
+    (os.path.join(path, "variables", "variables"), checkpoints.EXPORTED),
+    (newest, ""),
+    (path, ""),
+  ):
+    if candidate and os.path.exists(candidate + ".index"):
+      return candidate, prefix
+  raise ValueError(
+    f"there is no checkpoint to warm-start from at {path!r}; name a "
+    "checkpoint (.../model.ckpt-100), a model_dir or a SavedModel."
+  )
