@@ -54,7 +54,7 @@ class Blocks:
       }
 
       def step(batch, state_):
-        result = _train_step(self._model, batch, names, writer)
+        result = _train_step(self._model, plan, batch, names, writer)
         return {
           "examples": state_["examples"] + replicas.batch_size(batch),
           "loss": result["loss"],
@@ -160,13 +160,12 @@ class Blocks:
 # One step.
 
 
-def _train_step(model, batch, names, writer):
+def _train_step(model, plan, batch, names, writer):
   """Takes one training step; returns its loss and the fetched tensors."""
   step = model.objects.global_step.read_value()
   every = model.config.save_summary_steps
-  traced = []
 
-  def forward_and_backward(batch, weight):
+  def train_on_replica(batch, weight):
     with tf.GradientTape(persistent=True) as tape:
       spec = model.call(*split_batch(batch, ModeKeys.TRAIN), ModeKeys.TRAIN)
       losses = [
@@ -175,58 +174,51 @@ def _train_step(model, batch, names, writer):
         )
         for update in updates(spec)
       ]
-    gradients = [
-      tape.gradient(loss, [once.raw(v) for v in model.variables_of(update)])
-      for loss, update in zip(losses, updates(spec), strict=True)
-    ]
-    traced.append((spec, [[g is not None for g in gs] for gs in gradients]))
+    for update, loss in zip(updates(spec), losses, strict=True):
+      _apply(model, update, loss, tape)
     return {
       "loss": tf.cast(spec.loss, tf.float32) * weight,
       "fetched": fetch(spec, names),
-      "gradients": [[g for g in gs if g is not None] for gs in gradients],
     }
 
-  with _step_context(
-    writer, step, tf.equal(step % every, 0) if every else False
-  ):
-    result = replicas.on_replicas(
-      model.strategy, forward_and_backward, batch, keep_one=True
-    )
-    loss = replicas.total(model.strategy, result["loss"])
-    spec, connected = traced[0]
-    tf.summary.scalar("loss", loss)
-    for i, update in enumerate(updates(spec)):
+  record = tf.equal(step % every, 0) if every else False
+  with _step_context(writer, step, record):
+    for i, update in enumerate(updates(plan.spec)):
       name = f"learning_rate_{i}" if i else "learning_rate"
       tf.summary.scalar(name, update.optimizer.learning_rate)
-      _apply(model, update, result["gradients"][i], connected[i])
+    result = replicas.on_replicas(
+      model.strategy, train_on_replica, batch, keep_one=True
+    )
+    loss = replicas.total(model.strategy, result["loss"])
+    tf.summary.scalar("loss", loss)
   model.objects.global_step.assign_add(1)
   return {"loss": loss, "fetched": result["fetched"]}
 
 
-def _apply(model, update, gradients, connected):
-  """Applies one `Minimize`: sums over the replicas, clips, steps.
+def _apply(model, update, loss, tape):
+  """Applies one `Minimize` on a replica.
 
-  Args:
-    model: the `Model`.
-    update: a `Minimize`.
-    gradients: the gradients that there are, in the order of the variables.
-    connected: for each variable of the update, whether it has a gradient.
+  Keras sums the gradients over the replicas when it applies them. To clip the
+  global gradient it must be summed before; then each replica gives its share.
   """
   variables = model.variables_of(update)
-  if not gradients:
+  gradients = tape.gradient(loss, [once.raw(v) for v in variables])
+  pairs = [
+    (g, v) for g, v in zip(gradients, variables, strict=True) if g is not None
+  ]
+  if not pairs:
     raise ValueError(
       "the loss given to minimize depends on none of the variables "
       f"{[v.name for v in variables]}, so there is no gradient; compute it "
       "from the output of the @once network."
     )
-  variables = [v for v, c in zip(variables, connected, strict=True) if c]
-  gradients = replicas.sum_gradients(
-    model.strategy, gradients, [once.raw(v) for v in variables]
-  )
+  gradients, variables = map(list, zip(*pairs, strict=True))
   if update.clip_norm is not None:
+    gradients = replicas.all_sum(model.strategy, gradients)
     # With loss scaling the gradients are still scaled here.
     limit = update.optimizer.scale_loss(tf.constant(float(update.clip_norm)))
     gradients, _ = tf.clip_by_global_norm(gradients, limit)
+    gradients = replicas.share(model.strategy, gradients)
   update.optimizer.apply(gradients, variables)
 
 

@@ -81,13 +81,20 @@ def join(strategy, value, per_example):
   return tf.concat(parts, 0) if per_example else parts[0]
 
 
-def sum_gradients(strategy, gradients, variables):
-  """Returns gradients summed over the replicas, one per variable."""
+def all_sum(strategy, gradients):
+  """Returns, on a replica, gradients summed over all of them."""
   if strategy is None:
-    return list(gradients)
-  return strategy.extended.batch_reduce_to(
-    tf.distribute.ReduceOp.SUM, list(zip(gradients, variables, strict=True))
-  )
+    return gradients
+  context = tf.distribute.get_replica_context()
+  return context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+
+
+def share(strategy, gradients):
+  """Returns, on a replica, the part of equal gradients that makes their sum."""
+  if strategy is None:
+    return gradients
+  count = strategy.num_replicas_in_sync
+  return tf.nest.map_structure(lambda gradient: gradient / count, gradients)
 
 
 def _slice(batch, start, stop, size):
