@@ -169,6 +169,25 @@ def tree(variables):
   return root
 
 
+_newest = {}
+
+
+def newest(model_dir):
+  """Returns the path of the newest checkpoint in a folder, or None.
+
+  The file that names it is parsed again only when it has changed.
+  """
+  try:
+    status = os.stat(os.path.join(model_dir, "checkpoint"))
+  except FileNotFoundError:
+    return None
+  stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
+  known = _newest.get(model_dir)
+  if known is None or known[0] != stamp:
+    _newest[model_dir] = known = (stamp, tf.train.latest_checkpoint(model_dir))
+  return known[1]
+
+
 def step_of(path):
   """Returns the global step in the name of a checkpoint."""
   return int(os.path.basename(path).rsplit("-", 1)[1])

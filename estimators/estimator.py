@@ -130,7 +130,7 @@ class Estimator:
 
   def latest_checkpoint(self):
     """Returns the path of the newest checkpoint in model_dir, or None."""
-    return tf.train.latest_checkpoint(self.model_dir)
+    return checkpoints.newest(self.model_dir)
 
   def get_variable_names(self):
     """Returns the names of the variables in the newest checkpoint, sorted.
@@ -232,11 +232,9 @@ class Estimator:
     os.makedirs(self.model_dir, exist_ok=True)
     writer = summaries.writer_for(self.model_dir)
     step = int(self._model.objects.global_step.numpy())
-    names = plan.object_names
-    variables = self._model.objects.variables(names)
 
     def saved(path):
-      self._loaded = (_stamp(path), frozenset(variables))
+      self._loaded = (_stamp(path), frozenset(plan.variables))
 
     run = TrainingRun(
       self,
@@ -245,7 +243,7 @@ class Estimator:
       self.model_dir,
       writer,
       saver=checkpoints.Saver(
-        self.model_dir, self._config, variables, position.trackables()
+        self.model_dir, self._config, plan.variables, position.trackables()
       ),
       position=position,
       saved=saved,
@@ -605,7 +603,7 @@ class Estimator:
 
   def _load(self, path, plan):
     """Gives the variables of a plan their values in a checkpoint."""
-    variables = self._model.objects.variables(plan.object_names)
+    variables = plan.variables
     names = frozenset(variables)
     if path is None:
       fresh = names - self._loaded[1]

@@ -234,7 +234,7 @@ def write(model, plan, receiver, export_dir_base, assets_extra=None):
       "export.build_parsing_serving_input_receiver_fn, or add a PredictOutput."
     )
   path, temporary = _new_folder(export_dir_base)
-  tf.saved_model.save(_module(model, plan), temporary, signatures=signatures)
+  tf.saved_model.save(_module(plan), temporary, signatures=signatures)
   _set_methods(temporary, methods)
   _copy_assets(temporary, assets_extra)
   os.rename(temporary, path)
@@ -242,13 +242,12 @@ def write(model, plan, receiver, export_dir_base, assets_extra=None):
   return path
 
 
-def _module(model, plan):
+def _module(plan):
   """Returns what a SavedModel has to hold: variables by name, and tables."""
-  objects = model.objects.values()
   holder = tf.Module()
-  holder.objects = [objects[name] for name in sorted(plan.object_names)]
+  holder.objects = plan.objects
   module = tf.Module()
-  module.model = checkpoints.tree(model.objects.variables(plan.object_names))
+  module.model = checkpoints.tree(plan.variables)
   module.tables = [
     trackable
     for trackable in tf.train.TrackableView(holder).descendants()

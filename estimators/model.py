@@ -35,14 +35,16 @@ class Plan:
     spec: the EstimatorSpec of that trace; its tensors are symbolic.
     graph: the traced graph, without the loop around it.
     element_spec: the `tf.TypeSpec`s of the input.
-    object_names: the names of the `once` objects that the mode uses.
+    objects: dictionary of name to the `once` objects that the mode uses.
+    variables: dictionary of name to their variables, and `global_step`.
   """
 
   mode: str
   spec: EstimatorSpec
   graph: tf.Graph
   element_spec: object
-  object_names: frozenset
+  objects: dict
+  variables: dict
 
 
 class Model:
@@ -120,15 +122,21 @@ class Model:
     with self.scope():
       graph = tf.function(trace).get_concrete_function(element_spec).graph
       used = frozenset(self.objects.used)
-      plan = Plan(mode, specs[-1], graph, element_spec, used)
-      for update in updates(plan.spec):
+      for update in updates(specs[-1]):
         update.optimizer.build(self.variables_of(update))
     self._check_owned(created)
-    self._check_metrics(plan.spec)
+    self._check_metrics(specs[-1])
     if mode == ModeKeys.TRAIN:
       _warn_of_stateful_randomness(graph)
     _logger.info("Done calling model_fn.")
-    return plan
+    return Plan(
+      mode,
+      specs[-1],
+      graph,
+      element_spec,
+      objects={k: v for k, v in self.objects.values().items() if k in used},
+      variables=self.objects.variables(used),
+    )
 
   @contextlib.contextmanager
   def fresh_metrics(self):

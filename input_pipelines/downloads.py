@@ -1,0 +1,196 @@
+"""Fetching data sets: what they are made of, and a download that can resume.
+
+Pipelines never download; `python -m tools.download` and the experiments'
+main.py do, with `download`.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import http.client
+import os
+import urllib.request
+
+import tqdm
+
+_CHUNK_BYTES = 1 << 18
+_TIMEOUT_SECS = 30
+
+
+@dataclasses.dataclass(frozen=True)
+class File:
+  """A file to fetch.
+
+  Attributes:
+    name: str, the file's name in the data directory.
+    size: int, bytes.
+    sha256: str, hexadecimal digest.
+    urls: tuple of str, where it is to be had, tried in this order.
+  """
+
+  name: str
+  size: int
+  sha256: str
+  urls: tuple[str, ...]
+
+
+def _mnist(name, size, sha256):
+  # The original host, yann.lecun.com, no longer serves these files.
+  mirrors = (
+    "https://storage.googleapis.com/cvdf-datasets/mnist/",
+    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+  )
+  return File(name, size, sha256, tuple(mirror + name for mirror in mirrors))
+
+
+DATASETS = {
+  "mnist": (
+    _mnist(
+      "train-images-idx3-ubyte.gz",
+      9912422,
+      "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+    ),
+    _mnist(
+      "train-labels-idx1-ubyte.gz",
+      28881,
+      "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+    ),
+    _mnist(
+      "t10k-images-idx3-ubyte.gz",
+      1648877,
+      "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+    ),
+    _mnist(
+      "t10k-labels-idx1-ubyte.gz",
+      4542,
+      "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+    ),
+  ),
+}
+
+
+class DownloadError(RuntimeError):
+  """No mirror gave the right bytes."""
+
+
+def download(dataset, data_dir):
+  """Fetches the files of a data set that are missing or wrong.
+
+  Args:
+    dataset: str, a key of `DATASETS`.
+    data_dir: str, the folder to fill; made if need be.
+
+  Returns:
+    list of str, the paths of the data set's files.
+
+  Raises:
+    ValueError: the data set is unknown.
+    DownloadError: a file could not be had from any of its mirrors.
+    OSError: the folder cannot be written.
+  """
+  if dataset not in DATASETS:
+    raise ValueError(
+      f"The data set must be one of {sorted(DATASETS)}; got {dataset!r}."
+    )
+  data_dir = os.path.expanduser(data_dir)
+  os.makedirs(data_dir, exist_ok=True)
+  return [fetch(file, data_dir) for file in DATASETS[dataset]]
+
+
+def fetch(file, data_dir):
+  """Makes sure that a file is there and right, and prints what it did.
+
+  Bytes are collected in `NAME.part`, which a later call continues, and renamed
+  to NAME once the digest is right, so that NAME is never half a file.
+
+  (keras.utils.get_file also checks a digest and renames, but begins again at
+  the first byte after a broken transfer, and knows one URL only.)
+
+  Args:
+    file: File.
+    data_dir: str, an existing folder.
+
+  Returns:
+    str, the file's path.
+
+  Raises:
+    DownloadError: no mirror gave the right bytes; tells what each one gave.
+  """
+  path = os.path.join(data_dir, file.name)
+  if os.path.exists(path):
+    if _sha256(path) == file.sha256:
+      print(f"{path} is there and right.")
+      return path
+    print(f"{path} has the wrong sha256: fetching it again.")
+  failures = []
+  for url in file.urls:
+    try:
+      _fetch_from(url, file, path + ".part")
+    except (OSError, http.client.HTTPException, ValueError) as error:
+      failures.append(f"{url}: {error}")
+      print(f"Failed: {failures[-1]}")
+      continue
+    os.replace(path + ".part", path)
+    print(f"Successfully downloaded {path}, {file.size} bytes.")
+    return path
+  raise DownloadError(
+    f"{file.name} must come from one of its mirrors; got\n  "
+    + "\n  ".join(failures)
+    + f"\nTry again later, or put the file into {data_dir} yourself."
+  )
+
+
+def _fetch_from(url, file, part):
+  """Fills `part` from a URL, going on from the bytes that are there."""
+  if _size(part) < file.size:
+    _transfer(url, file, part)
+  digest = _sha256(part)
+  if _size(part) != file.size or digest != file.sha256:
+    got = f"{_size(part)} bytes, sha256 {digest}"
+    os.remove(part)
+    raise ValueError(
+      f"the file must have {file.size} bytes, sha256 {file.sha256}; got {got}."
+    )
+
+
+def _transfer(url, file, part):
+  start = _size(part)
+  headers = {"Range": f"bytes={start}-"} if start else {}
+  request = urllib.request.Request(url, headers=headers)
+  with contextlib.ExitStack() as stack:
+    response = stack.enter_context(
+      urllib.request.urlopen(request, timeout=_TIMEOUT_SECS)
+    )
+    # 206 is the rest of the file; a server that knows no ranges sends 200 and
+    # all of it.
+    resumed = response.status == 206
+    output = stack.enter_context(open(part, "ab" if resumed else "wb"))
+    # Bar on a terminal only.
+    bar = stack.enter_context(
+      tqdm.tqdm(
+        desc=file.name,
+        total=file.size,
+        initial=start if resumed else 0,
+        unit="B",
+        unit_scale=True,
+        disable=None,
+      )
+    )
+    while chunk := response.read(_CHUNK_BYTES):
+      output.write(chunk)
+      bar.update(len(chunk))
+    output.flush()
+    os.fsync(output.fileno())
+  if _size(part) < file.size:
+    raise ConnectionError(
+      f"the connection closed after {_size(part)} of {file.size} bytes."
+    )
+
+
+def _size(path):
+  return os.path.getsize(path) if os.path.exists(path) else 0
+
+
+def _sha256(path):
+  with open(path, "rb") as stream:
+    return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,219 @@
+import contextlib
+import functools
+import hashlib
+import http.server
+import io
+import os
+import subprocess
+import sys
+import threading
+from unittest import mock
+
+import tensorflow as tf
+from absl import app
+
+from input_pipelines import downloads, mnist
+from tools import download
+
+_CONTENT = bytes(range(256)) * 40  # 10,240 bytes
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+  """Serves /good, /wrong (other bytes), /cut (half), /no_ranges; logs Range."""
+
+  def __init__(self, log, *args):
+    self._log = log
+    super().__init__(*args)
+
+  def do_GET(self):
+    kind = self.path.split("/")[1]
+    start = self.headers.get("Range")
+    self._log.append((self.path, start))
+    if kind == "down":
+      self.send_error(503)
+      return
+    content = _CONTENT if kind != "wrong" else _CONTENT[::-1]
+    if start and kind != "no_ranges":
+      content = content[int(start.removeprefix("bytes=").rstrip("-")) :]
+      self.send_response(206)
+    else:
+      self.send_response(200)
+    self.send_header("Content-Length", str(len(content)))
+    self.end_headers()
+    self.wfile.write(content[: len(content) // 2 if kind == "cut" else None])
+
+  def log_message(self, *args):
+    pass
+
+
+class DownloadTest(tf.test.TestCase):
+  def setUp(self):
+    super().setUp()
+    self.requests = []
+    server = http.server.ThreadingHTTPServer(
+      ("127.0.0.1", 0), functools.partial(_Handler, self.requests)
+    )
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    self.addCleanup(thread.join)
+    self.addCleanup(server.server_close)
+    self.addCleanup(server.shutdown)
+    self.url = f"http://127.0.0.1:{server.server_port}"
+    self.data_dir = os.path.join(
+      self.get_temp_dir(), self.id().split(".")[-1], "new"
+    )
+    self.path = os.path.join(self.data_dir, "a.gz")
+    self.output = io.StringIO()
+
+  def download(self, *kinds):
+    file = downloads.File(
+      "a.gz",
+      len(_CONTENT),
+      hashlib.sha256(_CONTENT).hexdigest(),
+      tuple(f"{self.url}/{kind}/a.gz" for kind in kinds),
+    )
+    with contextlib.ExitStack() as stack:
+      stack.enter_context(mock.patch.dict(downloads.DATASETS, toy=(file,)))
+      stack.enter_context(contextlib.redirect_stdout(self.output))
+      return downloads.download("toy", self.data_dir)
+
+  def put(self, name, content):
+    os.makedirs(self.data_dir, exist_ok=True)
+    with open(os.path.join(self.data_dir, name), "wb") as stream:
+      stream.write(content)
+
+  def assert_downloaded(self):
+    with open(self.path, "rb") as stream:
+      self.assertEqual(_CONTENT, stream.read())
+    self.assertEqual(["a.gz"], os.listdir(self.data_dir))
+
+  def assert_requests(self, *expected):
+    self.assertEqual(
+      [(f"/{kind}/a.gz", start) for kind, start in expected], self.requests
+    )
+
+  def test_fetches_into_a_new_folder(self):
+    self.assertEqual([self.path], self.download("good"))
+    self.assert_downloaded()
+    self.assert_requests(("good", None))
+    self.assertIn(
+      f"Successfully downloaded {self.path}, 10240 bytes.",
+      self.output.getvalue(),
+    )
+
+  def test_a_second_time_fetches_nothing(self):
+    self.download("good")
+    self.download("good")
+    self.assert_requests(("good", None))
+
+  def test_a_wrong_file_is_fetched_again(self):
+    self.put("a.gz", b"something else")
+    self.download("good")
+    self.assert_downloaded()
+
+  def test_goes_on_where_it_stopped(self):
+    self.put("a.gz.part", _CONTENT[:1000])
+    self.download("good")
+    self.assert_downloaded()
+    self.assert_requests(("good", "bytes=1000-"))
+
+  def test_a_broken_transfer_goes_on_from_the_next_mirror(self):
+    self.download("cut", "good")
+    self.assert_downloaded()
+    self.assert_requests(("cut", None), ("good", "bytes=5120-"))
+
+  def test_a_server_without_ranges_sends_all_again(self):
+    self.put("a.gz.part", _CONTENT[:1000])
+    self.download("no_ranges")
+    self.assert_downloaded()
+
+  def test_a_whole_part_needs_no_transfer(self):
+    self.put("a.gz.part", _CONTENT)
+    self.download("good")
+    self.assert_downloaded()
+    self.assert_requests()
+
+  def test_a_wrong_part_is_thrown_away(self):
+    self.put("a.gz.part", b"?" * 1000)
+    self.download("good", "good")
+    self.assert_downloaded()
+    self.assert_requests(("good", "bytes=1000-"), ("good", None))
+
+  def test_the_next_mirror_is_tried(self):
+    self.download("down", "wrong", "good")
+    self.assert_downloaded()
+    self.assertIn("/down/a.gz: HTTP Error 503", self.output.getvalue())
+    self.assertIn("/wrong/a.gz: the file must have", self.output.getvalue())
+
+  def test_no_mirror_left(self):
+    with self.assertRaises(downloads.DownloadError) as caught:
+      self.download("down", "wrong")
+    message = str(caught.exception)
+    self.assertRegex(message, "(?s)a.gz must come.*503.*sha256.*Try again")
+    self.assertIn(hashlib.sha256(_CONTENT[::-1]).hexdigest(), message)
+    self.assertEqual([], os.listdir(self.data_dir))
+
+  def test_refused_connection(self):
+    file = downloads.File("a.gz", 1, "0", ("http://127.0.0.1:1/a.gz",))
+    with self.assertRaisesRegex(downloads.DownloadError, "refused"):
+      with contextlib.redirect_stdout(self.output):
+        downloads.fetch(file, self.get_temp_dir())
+
+  def test_unknown_data_set(self):
+    with self.assertRaisesRegex(ValueError, r"one of \['mnist'\]; got 'nist'"):
+      downloads.download("nist", self.data_dir)
+
+  def test_the_table_names_the_files_of_the_pipeline(self):
+    names = [file.name for file in downloads.DATASETS["mnist"]]
+    self.assertEqual(list(mnist.FILES), names)
+    for file in downloads.DATASETS["mnist"]:
+      self.assertTrue(all(url.endswith("/" + file.name) for url in file.urls))
+
+  def test_the_table_against_the_published_files(self):
+    data_dir = os.path.join(os.environ.get("TEST_DATA_DIR", ""), "mnist")
+    if mnist.missing_files(data_dir):
+      self.skipTest("needs the MNIST files in $TEST_DATA_DIR/mnist")
+    with contextlib.redirect_stdout(self.output):
+      downloads.download("mnist", data_dir)
+    self.assertEqual(4, self.output.getvalue().count("is there and right"))
+
+
+class ProgramTest(tf.test.TestCase):
+  def run_program(self, *args):
+    return subprocess.run(
+      [sys.executable, "-m", "tools.download", *args],
+      cwd=os.path.dirname(os.path.dirname(download.__file__)),
+      capture_output=True,
+      text=True,
+    )
+
+  def test_unknown_data_set_fails(self):
+    result = self.run_program("nist", f"--data_dir={self.get_temp_dir()}")
+    self.assertEqual(1, result.returncode)
+    self.assertIn("one of ['mnist']; got 'nist'", result.stderr)
+
+  def test_data_dir_is_required(self):
+    result = self.run_program("mnist")
+    self.assertNotEqual(0, result.returncode)
+    self.assertIn("--data_dir", result.stderr)
+
+  def test_names_one_data_set(self):
+    with self.assertRaisesRegex(app.UsageError, r"\['mnist'\]; got \[\]"):
+      download.main(["download"])
+
+  @mock.patch.object(download, "FLAGS", mock.Mock(data_dir="/the/folder"))
+  def test_says_what_it_made_or_exits(self):
+    with mock.patch.object(downloads, "download") as fetch:
+      fetch.return_value = ["a", "b"]
+      with contextlib.redirect_stdout(io.StringIO()) as output:
+        download.main(["download", "mnist"])
+      self.assertEqual("mnist: 2 files in /the/folder\n", output.getvalue())
+      fetch.assert_called_once_with("mnist", "/the/folder")
+
+      fetch.side_effect = downloads.DownloadError("no mirror")
+      with self.assertRaisesRegex(SystemExit, "tools.download: no mirror"):
+        download.main(["download", "mnist"])
+
+
+if __name__ == "__main__":
+  tf.test.main()
