@@ -1,0 +1,61 @@
+"""The flags that every experiment has."""
+
+import functools
+
+from absl import flags
+
+FLAGS = flags.FLAGS
+
+
+def define_common_flags(values=FLAGS):
+  """Defines the common flags.
+
+  Those with None for a default leave the choice to the experiment.
+
+  Args:
+    values: the `flags.FlagValues` to define them in; tests pass their own.
+  """
+  string, integer, number, boolean = (
+    functools.partial(define, flag_values=values)
+    for define in (
+      flags.DEFINE_string,
+      flags.DEFINE_integer,
+      flags.DEFINE_float,
+      flags.DEFINE_boolean,
+    )
+  )
+  string("data_dir", None, "Folder of the data set's files.")
+  boolean("download", True, "Download the files that data_dir lacks.")
+  string(
+    "model_dir",
+    None,
+    "Folder of checkpoints and TensorBoard events; a run goes on from the "
+    "newest checkpoint there. A temporary folder when not given.",
+  )
+  integer(
+    "train_steps",
+    None,
+    "Total training steps, counting those of earlier runs in model_dir.",
+    lower_bound=1,
+  )
+  integer("batch_size", None, "Examples in a batch.", lower_bound=1)
+  number("learning_rate", None, "Learning rate at the start.", lower_bound=0)
+  integer("seed", None, "Seed of initial weights, dropout and batches.")
+  integer(
+    "save_checkpoints_steps",
+    None,
+    "Steps between checkpoints; ten minutes when not given.",
+    lower_bound=1,
+  )
+  string("export_dir", None, "Folder to export the trained model to.")
+  boolean(
+    "use_fp16",
+    False,
+    "Compute in bfloat16. It has the range of float32, so that, other than "
+    "float16, it needs no loss scaling.",
+  )
+  boolean(
+    "self_test",
+    False,
+    "Train on a small invented set, and exit with 1 unless it was learned.",
+  )

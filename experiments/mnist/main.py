@@ -1,0 +1,124 @@
+"""The MNIST programs of the TensorFlow tutorials, on one model function.
+
+    python -m experiments.mnist.main --model=softmax --data_dir=~/data/mnist
+
+Expect 92 % test accuracy within seconds; --model=deep, the most exact one,
+reaches 99.2 % in half an hour on two cores.
+"""
+
+import dataclasses
+import json
+import time
+
+import tensorflow as tf
+from absl import app, flags
+
+from estimators import Estimator, RunConfig, export
+from experiments import common_flags
+from experiments.mnist import inputs, reports
+from experiments.mnist.config import (
+  PUBLISHED,
+  Config,
+  model_params,
+  published,
+)
+from experiments.mnist.model import model_fn
+
+FLAGS = flags.FLAGS
+
+
+def define_flags(values=FLAGS):
+  """Defines the common flags, then those of MNIST; None: as published."""
+  common_flags.define_common_flags(values)
+  flags.DEFINE_enum(
+    "model", "cnn", list(PUBLISHED), "Which program.", flag_values=values
+  )
+  flags.DEFINE_enum(
+    "dataset",
+    "mnist",
+    ["mnist", "digits", "fake"],
+    "mnist; digits: 1,797 smaller ones that come with scikit-learn; fake.",
+    flag_values=values,
+  )
+  for name, text in {
+    "hidden1": "Units in the first hidden layer of fully_connected.",
+    "hidden2": "Units in the second hidden layer of fully_connected.",
+    "rffm_dim": "Random Fourier features of kernel.",
+  }.items():
+    flags.DEFINE_integer(name, None, text, lower_bound=1, flag_values=values)
+  for name, text in {
+    "dropout_rate": "Share of hidden units that a training step drops.",
+    "l2": "Weight decay of convolutional; Ftrl's l2 of linear and kernel.",
+    "rffm_stddev": "Width of the Gaussian kernel of kernel.",
+  }.items():
+    flags.DEFINE_float(name, None, text, lower_bound=0, flag_values=values)
+
+
+def config_from_flags(values):
+  """Returns the Config that parsed flags stand for."""
+  fields = {field.name for field in dataclasses.fields(Config)}
+  return published(**{k: values[k].value for k in fields & set(values)})
+
+
+def run(config):
+  """Trains, evaluates and, with an export_dir, exports.
+
+  Returns:
+    Dictionary: model, seconds (of training), steps, accuracy and loss in
+    validation and test, and with an export_dir the path of the export.
+  """
+  splits = inputs.load(config)
+  estimator = Estimator(
+    model_fn,
+    config=_run_config(config),
+    params=model_params(config, len(splits.train.labels)),
+  )
+  start = time.perf_counter()
+  estimator.train(
+    inputs.train_input_fn(splits.train, config),
+    hooks=reports.hooks(config, splits),
+    max_steps=config.train_steps,
+  )
+  metrics = {
+    "model": config.model,
+    "seconds": round(time.perf_counter() - start, 2),
+  }
+  for name in ("validation", "test"):
+    input_fn = inputs.evaluation_input_fn(getattr(splits, name))
+    results = estimator.evaluate(input_fn, name=name)
+    metrics["steps"] = int(results["global_step"])
+    metrics[f"{name}_accuracy"] = float(results["accuracy"])
+    metrics[f"{name}_loss"] = float(results["loss"])
+  print(reports.closing_line(config, metrics))
+  if config.export_dir:
+    receiver = export.build_raw_serving_input_receiver_fn(
+      {"x": tf.TensorSpec([None, 784], tf.float32)}
+    )
+    metrics["export"] = estimator.export_saved_model(
+      config.export_dir, receiver
+    )
+  return metrics
+
+
+def _run_config(config):
+  settings = RunConfig(model_dir=config.model_dir, tf_random_seed=config.seed)
+  if config.save_checkpoints_steps is None:
+    return settings
+  return settings.replace(save_checkpoints_steps=config.save_checkpoints_steps)
+
+
+def main(argv):
+  del argv
+  # absl, whose handler is the root's, would write each log line once more.
+  tf.get_logger().propagate = False
+  config = config_from_flags(FLAGS)
+  metrics = run(config)
+  print(json.dumps(metrics), flush=True)
+  if config.self_test and metrics["test_accuracy"] < 1:
+    return 1
+  return 0
+
+
+if __name__ == "__main__":
+  define_flags()
+  app.run(main)

@@ -1,0 +1,211 @@
+"""The networks of the MNIST tutorials, and the model function they share.
+
+B is the size of the batch. Features are {"x": float32 [B, 784] in [0, 1]},
+labels int32 [B] in 0..9; predicted are classes, int64 [B], and probabilities,
+float32 [B, 10]. `params` are the fields of `config.Config` and steps_per_epoch.
+"""
+
+import keras
+import tensorflow as tf
+from keras import layers
+from keras.initializers import Constant, TruncatedNormal
+
+from estimators import (
+  EstimatorSpec,
+  ModeKeys,
+  get_global_step,
+  minimize,
+  once,
+)
+from estimators.random_fourier import RandomFourierFeatureMapper
+
+REPORT_STEPS = 100  # steps from one report to the next
+
+
+def softmax(params):
+  """xW + b, from zero. 7,850 parameters."""
+  return [layers.Dense(10, kernel_initializer="zeros")]
+
+
+def fully_connected(params):
+  """Two hidden layers. 104,938 parameters with 128 and 32 units."""
+
+  def dense(units, fan_in, name, activation=None):
+    initial = TruncatedNormal(stddev=fan_in**-0.5)
+    return layers.Dense(
+      units, activation, kernel_initializer=initial, name=name
+    )
+
+  hidden1, hidden2 = params["hidden1"], params["hidden2"]
+  return [
+    dense(hidden1, 784, "hidden1", "relu"),
+    dense(hidden2, hidden1, "hidden2", "relu"),
+    dense(10, hidden2, "softmax_linear"),
+  ]
+
+
+def deep(params):
+  """Two convolutions and a wide layer. 3,274,634 parameters."""
+  return [
+    layers.Reshape([28, 28, 1]),
+    *_convolution(32),
+    *_convolution(64),
+    layers.Flatten(),
+    _dense(1024, "relu"),
+    layers.Dropout(params["dropout_rate"]),
+    _dense(10),
+  ]
+
+
+def convolutional(params):
+  """As `deep`, but narrower and with weight decay. 1,663,370 parameters."""
+  return [
+    layers.Rescaling(1, offset=-0.5),
+    layers.Reshape([28, 28, 1]),
+    *_convolution(32, bias=0),
+    *_convolution(64),
+    layers.Flatten(),
+    _dense(512, "relu", params["l2"]),
+    layers.Dropout(params["dropout_rate"]),
+    _dense(10, None, params["l2"]),
+  ]
+
+
+def cnn(params):
+  """As `deep`, with the initial values of Keras. 3,274,634 parameters."""
+  return [
+    layers.Reshape([28, 28, 1]),
+    layers.Conv2D(32, 5, padding="same", activation="relu"),
+    layers.MaxPool2D(2),
+    layers.Conv2D(64, 5, padding="same", activation="relu"),
+    layers.MaxPool2D(2),
+    layers.Flatten(),
+    layers.Dense(1024, "relu"),
+    layers.Dropout(params["dropout_rate"]),
+    layers.Dense(10),
+  ]
+
+
+def kernel(params):
+  """`softmax` on random Fourier features. 20,010 parameters with 2,000."""
+  mapper = RandomFourierFeatureMapper(
+    params["rffm_dim"], params["rffm_stddev"], params["seed"], name="rffm"
+  )
+  return [mapper, *softmax(params)]
+
+
+def _convolution(filters, bias=0.1):
+  convolution = layers.Conv2D(
+    filters,
+    kernel_size=5,
+    padding="same",
+    activation="relu",
+    kernel_initializer=TruncatedNormal(stddev=0.1),
+    bias_initializer=Constant(bias),
+  )
+  return convolution, layers.MaxPool2D(2)
+
+
+def _dense(units, activation=None, l2=0):
+  # tf.nn.l2_loss, which l2 is meant for, has half of Keras's sum of squares.
+  decay = keras.regularizers.L2(l2 / 2) if l2 else None
+  return layers.Dense(
+    units,
+    activation,
+    kernel_initializer=TruncatedNormal(stddev=0.1),
+    bias_initializer=Constant(0.1),
+    kernel_regularizer=decay,
+    bias_regularizer=decay,
+  )
+
+
+NETWORKS = {
+  "softmax": softmax,
+  "fully_connected": fully_connected,
+  "deep": deep,
+  "convolutional": convolutional,
+  "cnn": cnn,
+  "linear": softmax,
+  "kernel": kernel,
+}
+
+
+@once
+def network(params):
+  """Returns the keras.Sequential of params["model"], images to logits."""
+  stack = NETWORKS[params["model"]](params)
+  if params["use_fp16"]:
+    for layer in stack[:-1]:  # the logits stay float32
+      layer.dtype_policy = "mixed_bfloat16"
+  return keras.Sequential([keras.Input([784]), *stack])
+
+
+@once
+def optimizer(params):
+  """Returns the optimizer of params["optimizer"]."""
+  rate = params["learning_rate"]
+  if params["learning_rate_decay"] != 1:
+    rate = keras.optimizers.schedules.ExponentialDecay(
+      rate,
+      decay_steps=params["steps_per_epoch"],
+      decay_rate=params["learning_rate_decay"],
+      staircase=True,
+    )
+  match params["optimizer"]:
+    case "sgd":
+      return keras.optimizers.SGD(rate)
+    case "momentum":
+      return keras.optimizers.SGD(rate, momentum=0.9)
+    case "adam":
+      return keras.optimizers.Adam(rate)
+    case "ftrl":
+      return keras.optimizers.Ftrl(
+        rate, l2_regularization_strength=params["l2"]
+      )
+
+
+def model_fn(features, labels, mode, params):
+  """Classifies handwritten digits; see the module's docstring."""
+  images = features["x"]
+  net = network(params)
+  logits = net(images, training=mode == ModeKeys.TRAIN)
+  predictions = {
+    "classes": tf.argmax(logits, axis=1),
+    "probabilities": tf.nn.softmax(logits, name="softmax_tensor"),
+  }
+  if mode == ModeKeys.PREDICT:
+    return EstimatorSpec(mode, predictions=predictions)
+
+  cross_entropy = tf.reduce_mean(
+    tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits),
+    name="xentropy_mean",
+  )
+  loss = sum(net.losses, cross_entropy)  # plus the weight decay
+  correct = _is_correct(labels, logits)  # [B]
+  if mode == ModeKeys.EVAL:
+    return EstimatorSpec(mode, loss=loss, eval_metric_ops={"accuracy": correct})
+
+  _name_what_is_printed(params, images, labels, correct)
+  return EstimatorSpec(
+    mode, loss=loss, train_op=minimize(loss, optimizer(params))
+  )
+
+
+def _is_correct(labels, logits):
+  return tf.cast(tf.argmax(logits, 1, labels.dtype) == labels, tf.float32)
+
+
+def _name_what_is_printed(params, images, labels, correct):
+  """Gives names to the tensors that the hooks of reports.py print."""
+  tf.reduce_mean(correct, name="minibatch_accuracy")
+  tf.identity(optimizer(params).learning_rate, name="learning_rate")
+  if params["model"] == "deep":
+    # A second pass, without dropout, so only in the steps that are printed.
+    accuracy = tf.cond(
+      get_global_step() % REPORT_STEPS == 0,
+      lambda: tf.reduce_mean(
+        _is_correct(labels, network(params)(images, training=False))
+      ),
+      lambda: tf.constant(float("nan")),
+    )
+    tf.identity(accuracy, name="training_accuracy")

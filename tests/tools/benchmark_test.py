@@ -1,0 +1,113 @@
+"""Tests of the benchmark: its arithmetic, and that each program runs."""
+
+import os
+import pathlib
+import subprocess
+import types
+from unittest import mock
+
+import tensorflow as tf
+from absl.testing import parameterized
+
+from tools import benchmark
+
+
+class Program:
+  """Writes down that it was asked, and gives the next of its values."""
+
+  def __init__(self, name, values, calls):
+    self._name, self._values, self._calls = name, iter(values), calls
+
+  def measure(self):
+    self._calls.append(self._name)
+    return {self._name: next(self._values)}
+
+
+class BenchmarkTest(parameterized.TestCase, tf.test.TestCase):
+  def test_programs_are_measured_in_turn(self):
+    calls = []
+    programs = [Program("a", [1, 2], calls), Program("b", [3, 4], calls)]
+    measured = benchmark.measure_in_turn(programs, rounds=2)
+    self.assertEqual(calls, ["a", "b", "a", "b"])
+    self.assertEqual(measured, {"a": [1, 2], "b": [3, 4]})
+
+  def test_report_has_medians_and_ratios(self):
+    lines = benchmark.report(
+      {
+        "estimator_train": [100.0, 300.0, 200.0],
+        "estimator_predict_1": [0.002, 0.001, 0.004],
+        # Ratios of the rounds: 0.5, 3 and 1. That of the medians is 1.
+        "keras_fit_train": [200.0, 100.0, 200.0],
+        # 50, 200 and 50 times faster; less is faster.
+        "tf_estimator_predict_1": [0.1, 0.2, 0.2],
+      }
+    )
+    self.assertEqual(
+      lines,
+      [
+        "estimator_train 200 steps/s",
+        "estimator_predict_1 0.002 s/call",
+        "keras_fit_train 200 steps/s",
+        "tf_estimator_predict_1 0.2 s/call",
+        "estimator_train_over_keras_fit_train 1 x",
+        "estimator_predict_1_over_tf_estimator_predict_1 50 x",
+      ],
+    )
+
+  def test_steady_rate_leaves_out_the_first_steps(self):
+    hook = benchmark.SteadyRate(120)
+    hook.begin(types.SimpleNamespace(global_step=1000))
+    self.assertEqual(hook.next_step(1000), 1020)
+    self.assertEqual(hook.next_step(1020), 1120)
+    with mock.patch("time.perf_counter", side_effect=[5.0, 7.0]):
+      for step in (1020, 1060, 1120):  # 100 steps in 2 seconds
+        hook.after_run(types.SimpleNamespace(global_step=step))
+    self.assertEqual(hook.rate, 50.0)
+    self.assertEqual(hook.next_step(1120), 1121)
+
+  @parameterized.parameters(("softmax", 7850), ("cnn", 3274634))
+  def test_networks_are_those_of_the_tutorials(self, model, num_parameters):
+    network = benchmark.make_network(model)
+    self.assertEqual(network.count_params(), num_parameters)
+
+  def test_each_program_measures_what_the_ratios_need(self):
+    measured = benchmark.benchmark_runner(
+      "softmax", steps=60, rounds=1, peer_python=None
+    )
+    self.assertCountEqual(
+      measured,
+      [
+        "estimator_train",
+        "estimator_train_call",
+        "estimator_evaluate_6000",
+        "estimator_predict_1",
+        "in_graph_loop_train",
+        "keras_fit_train",
+        "keras_fit_50_train",
+      ],
+    )
+    for name, (value,) in measured.items():
+      with self.subTest(name):
+        self.assertGreater(value, 0)
+    self.assertLen(benchmark.report(measured), 7 + 3)
+
+  def python(self, text):
+    """Returns the path of a program that stands for the peer's Python."""
+    path = pathlib.Path(self.get_temp_dir()) / "python"
+    path.write_text("#!/bin/sh\n" + text)
+    os.chmod(path, 0o755)
+    return str(path)
+
+  def test_peer_runs_in_its_own_python(self):
+    python = self.python('echo starts; echo "{\\"$2\\": $3}"\n')
+    peer = benchmark.TfEstimator(python, "cnn", 40)
+    self.assertEqual(peer.measure(), {"cnn": 40})
+
+  def test_failing_peer_is_an_error(self):
+    peer = benchmark.TfEstimator(self.python("exit 3\n"), "cnn", 40)
+    with self.assertRaisesRegex(subprocess.CalledProcessError, "status 3"):
+      peer.measure()
+
+
+if __name__ == "__main__":
+  tf.test.main()
