@@ -211,15 +211,15 @@ class Estimator:
       if checkpoints.step_of(path) >= max_steps:
         _logger.info("Skipping training since max_steps has already saved.")
         return self
-    self._refuse_if_training("train")
+    self._refuse_to_train()
     dataset = self._dataset(input_fn, ModeKeys.TRAIN)
     plan = self._prepare(ModeKeys.TRAIN, dataset.element_spec, path)
     position = checkpoints.InputPosition(dataset)
     if path:
       position.restore(path)
-    run = self._training_run(plan, position, path)
+    run = self._training_run(plan, position, path, listeners)
     limit = steps if max_steps is None else max_steps - run.global_step
-    hooks = self._training_hooks(run, plan, hooks, listeners, limit)
+    hooks = self._training_hooks(run, plan, hooks, limit)
     self._training = run
     try:
       self._train(run, plan, position, hooks, limit)
@@ -227,7 +227,7 @@ class Estimator:
       self._training = None
     return self
 
-  def _training_run(self, plan, position, path):
+  def _training_run(self, plan, position, path, listeners):
     """Returns the `Run` of a call of train."""
     os.makedirs(self.model_dir, exist_ok=True)
     writer = summaries.writer_for(self.model_dir)
@@ -247,6 +247,7 @@ class Estimator:
       ),
       position=position,
       saved=saved,
+      saving_listeners=listeners,
     )
     if path:
       run.last_saved = (step, False)
@@ -264,25 +265,22 @@ class Estimator:
       json.dump(values, file, indent=2, sort_keys=True, default=repr)
     os.replace(path + ".tmp", path)
 
-  def _training_hooks(self, run, plan, hooks, listeners, limit):
+  def _training_hooks(self, run, plan, hooks, limit):
     """Returns all hooks of a call of train, in the order they are called."""
     config, spec = self._config, plan.spec
     every = config.log_step_count_steps
     given = hooks + spec.hooks
-    savers = [h for h in given if isinstance(h, hooks_lib.CheckpointSaverHook)]
     first, last = [], []
-    if savers:
-      for saver in savers:
-        saver.listeners += listeners
+    if any(isinstance(h, hooks_lib.CheckpointSaverHook) for h in given):
+      pass  # It takes the place of the one that the config asks for.
     elif config.save_checkpoints_steps or config.save_checkpoints_secs:
       first.append(
         hooks_lib.CheckpointSaverHook(
           config.save_checkpoints_secs or None,
           config.save_checkpoints_steps or None,
-          listeners,
         )
       )
-    elif listeners:
+    elif run.saving_listeners:
       raise ValueError(
         "saving_listeners were given, but no checkpoints are saved; set "
         "RunConfig(save_checkpoints_steps=...) or save_checkpoints_secs."
@@ -344,7 +342,8 @@ class Estimator:
     for hook in hooks:
       hook.end(run)
     run.writer.flush()
-    _logger.info("Loss for final step: %s.", np.float32(run.loss or np.nan))
+    if run.steps:
+      _logger.info("Loss for final step: %s.", np.float32(run.loss))
 
   def _check_trained(self, run, position, has_more):
     """Refuses an empty training set; warns when the input had ended before."""
@@ -576,7 +575,7 @@ class Estimator:
   def _checkpoint_to_use(self, path, untrained):
     """Returns the checkpoint to evaluate, None for the initial values."""
     if path is not None:
-      if not tf.train.checkpoint_exists(path):
+      if not os.path.exists(f"{path}.index"):
         raise ValueError(
           f"there is no checkpoint {path!r}; the newest in model_dir is "
           f"{self.latest_checkpoint()!r}."
@@ -603,17 +602,16 @@ class Estimator:
 
   def _load(self, path, plan):
     """Gives the variables of a plan their values in a checkpoint."""
-    variables = plan.variables
+    variables, objects = plan.variables, self._model.objects
     names = frozenset(variables)
     if path is None:
       fresh = names - self._loaded[1]
       if self._warm_start and fresh:
-        objects = self._model.objects
+        excluded = objects.names_of_type(
+          (keras.optimizers.Optimizer, keras.metrics.Metric)
+        )
         warm_start_lib.apply(
-          self._warm_start,
-          objects.variables(),
-          objects.names_of_type(keras.optimizers.Optimizer),
-          fresh,
+          self._warm_start, objects.variables(), excluded, fresh
         )
         self._loaded = (None, self._loaded[1] | names)
       return
@@ -630,21 +628,27 @@ class Estimator:
     checkpoints.restore(
       path,
       {name: variables[name] for name in names},
-      optional=self._model.objects.names_of_type(keras.metrics.Metric),
+      optional=objects.names_of_type(keras.metrics.Metric),
     )
     self._loaded, self._dirty = (_stamp(path), loaded | names), True
 
   def _busy(self, path):
     return RuntimeError(
       f"values of {path} were asked for while this Estimator is training with "
-      "others; use a second Estimator on the same model_dir."
+      "others; use evaluate_in_memory, or a second Estimator on the same "
+      "model_dir."
     )
 
-  def _refuse_if_training(self, what):
+  def _refuse_to_train(self):
     if self._training:
       raise RuntimeError(
-        f"{what} was called while this Estimator is training; use a second "
+        "train was called while this Estimator is training; use a second "
         "Estimator."
+      )
+    if self._model.strategy is not self._config.train_distribute:
+      raise ValueError(
+        "the RunConfig has eval_distribute but no train_distribute, so this "
+        "Estimator can only evaluate; give train_distribute as well."
       )
 
 

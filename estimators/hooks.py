@@ -284,14 +284,15 @@ class CheckpointSaverHook(Hook):
 
   def __init__(self, save_secs=None, save_steps=None, listeners=None):
     self._timer = Timer(save_steps, save_secs)
-    self.listeners = checked(listeners, CheckpointSaverListener)
+    self._listeners = checked(listeners, CheckpointSaverListener)
 
   def begin(self, run):
-    for listener in self.listeners:
+    self._called = (*self._listeners, *run.saving_listeners)
+    for listener in self._called:
       listener.begin(run)
     self._timer.reset()
     self._timer.mark(run.step)
-    run.save_checkpoint(self.listeners)
+    run.save_checkpoint(self._called)
 
   def next_step(self, step):
     return self._timer.next_step(step)
@@ -299,11 +300,11 @@ class CheckpointSaverHook(Hook):
   def after_run(self, run):
     if self._timer.is_due(run.step):
       self._timer.mark(run.step)
-      run.save_checkpoint(self.listeners)
+      run.save_checkpoint(self._called)
 
   def end(self, run):
-    run.save_checkpoint(self.listeners)
-    for listener in self.listeners:
+    run.save_checkpoint(self._called)
+    for listener in self._called:
       listener.end(run, run.global_step)
 
 
@@ -345,6 +346,7 @@ class StepCounterHook(Hook):
     with self._writer.as_default(step=run.global_step - 1):
       tf.summary.scalar("global_step/sec", steps / seconds)
       tf.summary.scalar("examples/sec", examples / seconds)
+    self._writer.flush()  # so that TensorBoard shows it while it trains
 
 
 class NanTensorHook(Hook):

@@ -36,7 +36,9 @@ class Plan:
     graph: the traced graph, without the loop around it.
     element_spec: the `tf.TypeSpec`s of the input.
     objects: dictionary of name to the `once` objects that the mode uses.
-    variables: dictionary of name to their variables, and `global_step`.
+    variables: dictionary of name to their variables, and `global_step`. Only
+      in training are those of Keras metrics among them: an evaluation begins
+      with fresh ones.
   """
 
   mode: str
@@ -129,14 +131,12 @@ class Model:
     if mode == ModeKeys.TRAIN:
       _warn_of_stateful_randomness(graph)
     _logger.info("Done calling model_fn.")
-    return Plan(
-      mode,
-      specs[-1],
-      graph,
-      element_spec,
-      objects={k: v for k, v in self.objects.values().items() if k in used},
-      variables=self.objects.variables(used),
-    )
+    variables = self.objects.variables(used)
+    if mode != ModeKeys.TRAIN:
+      for name in self.objects.names_of_type(keras.metrics.Metric):
+        variables.pop(name, None)
+    objects = {k: v for k, v in self.objects.values().items() if k in used}
+    return Plan(mode, specs[-1], graph, element_spec, objects, variables)
 
   @contextlib.contextmanager
   def fresh_metrics(self):

@@ -156,7 +156,7 @@ class Objects:
     return found
 
   def names_of_type(self, cls):
-    """Returns the names of the variables of all objects of a class."""
+    """Returns the names of the variables of all objects of some classes."""
     owned = {id(v) for value in self.of_type(cls) for v in value.variables}
     return {n for n, v in self.variables().items() if id(v) in owned}
 

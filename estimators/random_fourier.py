@@ -6,6 +6,7 @@ Shapes: B batch, N inputs, D features.
 import math
 
 import keras
+import numpy as np
 from keras import ops
 
 
@@ -51,21 +52,17 @@ class RandomFourierFeatureMapper(keras.layers.Layer):
     self.seed = seed
 
   def build(self, input_shape):
-    self.omega = self.add_weight(
-      name="omega",
-      shape=[input_shape[-1], self.output_dim],
-      initializer=keras.initializers.RandomNormal(
-        stddev=1 / self.stddev, seed=self.seed
-      ),
-      trainable=False,
-    )
-    self.bias = self.add_weight(
-      name="bias",
-      shape=[self.output_dim],
-      initializer=keras.initializers.RandomUniform(
-        0, 2 * math.pi, seed=self.seed + 1
-      ),
-      trainable=False,
+    # Drawn as tf.contrib did, which gives the same weights for a seed.
+    state = np.random.RandomState(self.seed)
+    omega_shape = [input_shape[-1], self.output_dim]
+    omega = state.normal(scale=1 / self.stddev, size=omega_shape)
+    bias = state.uniform(0, 2 * math.pi, [self.output_dim])
+    self.omega = self._constant("omega", omega)
+    self.bias = self._constant("bias", bias)
+
+  def _constant(self, name, value):
+    return self.add_weight(
+      name=name, shape=value.shape, initializer=value, trainable=False
     )
 
   def call(self, inputs):

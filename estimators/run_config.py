@@ -27,7 +27,7 @@ class RunConfig:
       besides.
     log_step_count_steps: steps from one log line to the next; None for none.
     train_distribute, eval_distribute: `tf.distribute.Strategy` for training
-      and evaluation, or None.
+      and evaluation, or None; the same object when both are given.
 
   Raises:
     ValueError: a value is out of its range, or both cadences are given.
@@ -57,6 +57,12 @@ class RunConfig:
       self._check(name, lambda value: value >= 0, "at least 0")
     for name in ("keep_checkpoint_every_n_hours", "log_step_count_steps"):
       self._check(name, lambda value: value > 0, "above 0")
+    strategies = (self.train_distribute, self.eval_distribute)
+    if None not in strategies and strategies[0] is not strategies[1]:
+      raise ValueError(
+        "train_distribute and eval_distribute are two strategies, but one "
+        "Estimator's variables live under one; pass the same object twice."
+      )
     seed = self.tf_random_seed
     if seed is not None and (isinstance(seed, bool) or int(seed) != seed):
       raise ValueError(f"tf_random_seed must be an integer: {seed!r}.")

@@ -58,10 +58,12 @@ class TrainingRun(Run):
     saver: `checkpoints.Saver`.
     position: `checkpoints.InputPosition`.
     saved: function of the path of a checkpoint, called when it was written.
+    saving_listeners: `CheckpointSaverListener`s besides those of the hooks.
   """
 
-  def __init__(self, *args, saver, position, saved, **kwargs):
-    super().__init__(*args, **kwargs)
+  def __init__(self, *args, saver, position, saved, saving_listeners):
+    super().__init__(*args)
+    self.saving_listeners = saving_listeners
     self._saver = saver
     self._position = position
     self._saved = saved
