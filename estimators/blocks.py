@@ -61,7 +61,7 @@ class Blocks:
           "fetched": self._join(result["fetched"], state["fetched"]),
         }
 
-      @tf.function
+      @tf.function(autograph=False)
       def block(iterator, n):
         return _loop(
           iterator,
@@ -116,7 +116,7 @@ class Blocks:
       }
 
     def make():
-      @tf.function(reduce_retracing=True)
+      @tf.function(reduce_retracing=True, autograph=False)
       def block(iterator, n, state_):
         return _loop(iterator, n, step, state_, shapes=_shapes(state))
 
@@ -129,7 +129,7 @@ class Blocks:
     features_spec, _ = split_batch(plan.element_spec, ModeKeys.PREDICT)
 
     def make():
-      @tf.function(input_signature=[features_spec])
+      @tf.function(input_signature=[features_spec], autograph=False)
       def predict(features):
         return self._model.call(features, None, ModeKeys.PREDICT).predictions
 

@@ -229,8 +229,8 @@ class Estimator:
 
   def _training_run(self, plan, position, path, listeners):
     """Returns the `Run` of a call of train."""
-    os.makedirs(self.model_dir, exist_ok=True)
     writer = summaries.writer_for(self.model_dir)
+    os.makedirs(self.model_dir, exist_ok=True)
     step = int(self._model.objects.global_step.numpy())
 
     def saved(path):
@@ -290,6 +290,7 @@ class Estimator:
         "No checkpoints are saved, as both save_checkpoints_steps and "
         "save_checkpoints_secs are off: what is learned will be lost."
       )
+    first += spec.training_chief_hooks
     if every:
       first.append(hooks_lib.StepCounterHook(every))
     if not any(isinstance(h, hooks_lib.NanTensorHook) for h in given):
@@ -299,13 +300,7 @@ class Estimator:
       last.append(ProgressHook(total))
     elif every:
       last.append(hooks_lib.LossLoggingHook(every))
-    return [
-      *first,
-      *spec.training_chief_hooks,
-      *hooks,
-      *last,
-      *spec.training_hooks,
-    ]
+    return [*first, *hooks, *last, *spec.training_hooks]
 
   def _train(self, run, plan, position, hooks, limit):
     timer = self._timers.setdefault("train", BlockTimer())

@@ -53,25 +53,24 @@ class ServingInputReceiver:
   Args:
     features: dictionary of name to tensor, as the model function takes it; a
       single tensor is named `feature`.
-    receiver_tensors: dictionary of name to the placeholder that a request
-      fills; a single one is named `input`.
+    receiver_tensors: dictionary of name (letters, digits and _) to the dense
+      placeholder that a request fills; a single one is named `input`.
     receiver_tensors_alternatives: dictionary of name to dictionaries of other
       tensors that may be fed instead; each gives signatures
       `<name>:<signature>`.
 
   Raises:
-    ValueError: features or receiver_tensors are missing, or not tensors.
+    ValueError: features or receiver_tensors are missing, or not tensors, or
+      have names that a signature cannot have.
   """
 
   def __init__(
     self, features, receiver_tensors, receiver_tensors_alternatives=None
   ):
     self.features = _named(features, "feature", "features")
-    self.receiver_tensors = _named(
-      receiver_tensors, "input", "receiver_tensors"
-    )
+    self.receiver_tensors = _fed(receiver_tensors, "receiver_tensors")
     self.receiver_tensors_alternatives = {
-      name: _named(tensors, "input", f"receiver_tensors_alternatives[{name!r}]")
+      name: _fed(tensors, f"receiver_tensors_alternatives[{name!r}]")
       for name, tensors in (receiver_tensors_alternatives or {}).items()
     }
 
@@ -96,7 +95,8 @@ def build_raw_serving_input_receiver_fn(features, default_batch_size=None):
 
   Args:
     features: dictionary of name to a tensor, array or `tf.TensorSpec` with the
-      batch in the first dimension. Only dtype and shape matter.
+      batch in the first dimension. Only dtype and shape matter. In the
+      signature a name such as `hours per week` becomes `hours_per_week`.
     default_batch_size: int, the batch size of the signature; None for any.
   """
   if not isinstance(features, dict):
@@ -109,9 +109,10 @@ def build_raw_serving_input_receiver_fn(features, default_batch_size=None):
       placeholders[name] = tf.compat.v1.placeholder(
         value.dtype,
         [default_batch_size, *shape[1:]] if shape.rank != 0 else shape,
-        name=re.sub(r"\W", "_", name),
+        name=_input_name(name),
       )
-    return ServingInputReceiver(placeholders, placeholders)
+    fed = {_input_name(name): tensor for name, tensor in placeholders.items()}
+    return ServingInputReceiver(placeholders, fed)
 
   return serving_input_receiver_fn
 
@@ -157,7 +158,7 @@ def trace_receiver(receiver_fn):
   """Calls a receiver function in a graph of its own.
 
   Raises:
-    ValueError: it is not a function, or returns something else.
+    ValueError: it is not a function, returns something else, or has a table.
   """
   if not callable(receiver_fn):
     raise ValueError(
@@ -175,6 +176,12 @@ def trace_receiver(receiver_fn):
       "serving_input_receiver_fn must return an export.ServingInputReceiver, "
       f"but returned {receiver!r}."
     )
+  if graph_function.captured_inputs:
+    raise ValueError(
+      "serving_input_receiver_fn uses tables or variables, which the "
+      f"SavedModel would not hold: {graph_function.captured_inputs}; do the "
+      "lookup in the model function, with a table from a @once function."
+    )
   flat = tf.nest.flatten(receiver.features, expand_composites=True)
 
   def features_from(names, tensors):
@@ -183,8 +190,13 @@ def trace_receiver(receiver_fn):
 
     def features(values):
       outputs = pruned(*[values[name] for name in names])
+      # Shapes that set_shape told are not in the graph.
+      outputs = [
+        tf.ensure_shape(output, tensor.shape)
+        for output, tensor in zip(outputs, flat, strict=True)
+      ]
       return tf.nest.pack_sequence_as(
-        receiver.features, list(outputs), expand_composites=True
+        receiver.features, outputs, expand_composites=True
       )
 
     return features
@@ -264,7 +276,7 @@ def _signature(model, features_from, specs, key, output):
     ((receiver_name, spec),) = specs.items()
     specs = {"inputs": tf.TensorSpec(spec.shape, spec.dtype, name="inputs")}
 
-  @tf.function
+  @tf.function(autograph=False)
   def serve(**values):
     if rename:
       values = {receiver_name: values["inputs"]}
@@ -324,15 +336,35 @@ def _named(tensors, default, what):
   if not isinstance(tensors, dict):
     tensors = {default: tensors}
   for name, tensor in tensors.items():
-    composite = (tf.SparseTensor, tf.RaggedTensor)
-    if not isinstance(name, str) or not (
-      tf.is_tensor(tensor) or isinstance(tensor, composite)
-    ):
+    if not isinstance(name, str) or not tf.is_tensor(tensor):
       raise ValueError(
         f"{what} must be a dictionary of str to tensor, but has "
         f"{name!r}: {tensor!r}."
       )
   return dict(tensors)
+
+
+def _fed(tensors, what):
+  """Returns what a request fills as a dictionary, after checks."""
+  tensors = _named(tensors, "input", what)
+  for name, tensor in tensors.items():
+    if not isinstance(tensor, tf.Tensor):
+      raise ValueError(
+        f"a signature is fed dense tensors, but {what}[{name!r}] is {tensor!r};"
+        " feed its parts, or serialized examples, and make the feature of them."
+      )
+    if name != _input_name(name):
+      raise ValueError(
+        f"{name!r} in {what} cannot be the name of a signature's input; name "
+        f"it {_input_name(name)!r}. (The name of the feature may stay.)"
+      )
+  return tensors
+
+
+def _input_name(name):
+  """Returns a name that an input of a signature can have."""
+  name = re.sub(r"[^A-Za-z0-9_]", "_", name)
+  return name if name[:1].isalpha() else f"arg_{name}"
 
 
 def _spec_of(tensor):

@@ -19,7 +19,6 @@ def names_of(hooks):
   )
 
 
-@tf.autograph.experimental.do_not_convert
 def fetch(spec, names):
   """Returns the wanted tensors of the graph that is being traced.
 

@@ -283,6 +283,7 @@ class CheckpointSaverHook(Hook):
   """
 
   def __init__(self, save_secs=None, save_steps=None, listeners=None):
+    _logger.info("Create CheckpointSaverHook.")
     self._timer = Timer(save_steps, save_secs)
     self._listeners = checked(listeners, CheckpointSaverListener)
 

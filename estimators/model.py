@@ -122,7 +122,8 @@ class Model:
         specs.append(self.call(*split_batch(batch, mode), mode))
 
     with self.scope():
-      graph = tf.function(trace).get_concrete_function(element_spec).graph
+      tracer = tf.function(trace, autograph=False)
+      graph = tracer.get_concrete_function(element_spec).graph
       used = frozenset(self.objects.used)
       for update in updates(specs[-1]):
         update.optimizer.build(self.variables_of(update))

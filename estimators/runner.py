@@ -85,11 +85,14 @@ class TrainingRun(Run):
       return None
     if self.last_saved and self.last_saved[0] == self.global_step:
       listeners = ()  # They have seen this step; only the input's end is new.
+    line = "Calling checkpoint listeners %s saving checkpoint %d..."
+    _logger.info(line, "before", self.global_step)
     for listener in listeners:
       listener.before_save(self, self.global_step)
     path = self._saver.save(self.global_step)
     self.last_saved = state
     self._saved(path)
+    _logger.info(line, "after", self.global_step)
     stops = [x.after_save(self, self.global_step) for x in listeners]
     if any(stop is True for stop in stops):
       _logger.info("A listener asked to stop at step %d.", self.global_step)

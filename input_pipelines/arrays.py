@@ -231,7 +231,10 @@ def _input_fn(arrays, batch_size, num_epochs, shuffle, seed):
     if num_epochs == 1 and not shuffle:
       return in_order()
     rows = _row_numbers(lengths[0], num_epochs, shuffle, seed)
-    return _gather(tensors(), rows, batch_size, forever=num_epochs is None)
+    num_batches = tf.data.INFINITE_CARDINALITY
+    if num_epochs is not None:
+      num_batches = -(-num_epochs * lengths[0] // batch_size)
+    return _gather(tensors(), rows, batch_size, num_batches)
 
   return input_fn
 
@@ -273,6 +276,7 @@ def _row_numbers(num_rows, num_epochs, shuffle, seed):
   if num_epochs is not None:
     epochs = epochs.take(num_epochs)
 
+  @tf.autograph.experimental.do_not_convert  # half a second at every start
   def order(epoch):
     rows = tf.range(num_rows, dtype=tf.int64)
     if not shuffle:
@@ -284,14 +288,18 @@ def _row_numbers(num_rows, num_epochs, shuffle, seed):
   return epochs.map(order)
 
 
-def _gather(tensors, rows, batch_size, forever):
+def _gather(tensors, rows, batch_size, num_batches):
   """Returns batches with one gather for each array."""
 
+  @tf.autograph.experimental.do_not_convert
   def batch(numbers):
     return tf.nest.map_structure(lambda t: tf.gather(t, numbers), tensors)
 
+  forever = num_batches == tf.data.INFINITE_CARDINALITY
   dataset = rows.rebatch(batch_size, drop_remainder=forever).map(batch)
-  dataset = dataset.prefetch(_PREFETCHED_BATCHES)
+  # rebatch does not know how many batches it makes.
+  cardinality = tf.data.experimental.assert_cardinality(num_batches)
+  dataset = dataset.apply(cardinality).prefetch(_PREFETCHED_BATCHES)
   options = _plain_options()
   # A gather split over the common threads is slower than a whole one. (Who
   # adds a parallel map to this dataset sets another size with with_options.)
