@@ -27,7 +27,8 @@ def add_metrics(estimator, metric_fn):
     )
   inner = estimator.model_fn
 
-  def model_fn(features, labels, mode, config):
+  def model_fn(features, labels, mode, params, config):
+    del params  # They are bound already.
     spec = inner(features=features, labels=labels, mode=mode, config=config)
     if mode != ModeKeys.EVAL:
       return spec
@@ -42,4 +43,9 @@ def add_metrics(estimator, metric_fn):
       spec, eval_metric_ops={**spec.eval_metric_ops, **metrics}
     )
 
-  return Estimator(model_fn, config=estimator.config)
+  return Estimator(
+    model_fn,
+    config=estimator.config,
+    params=estimator.params,
+    warm_start_from=estimator.warm_start_from,
+  )

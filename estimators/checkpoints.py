@@ -7,7 +7,6 @@ them, so another process that builds the same model finds them.
 """
 
 import os
-import tempfile
 
 import tensorflow as tf
 
@@ -22,19 +21,23 @@ EXPORTED = "model/"
 # `save_counter` is tf.train.Checkpoint's own.
 _NOT_THE_MODELS = (INPUT + "/", "save_counter")
 _SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
+_ITERATOR_STATE = INPUT + "/iterator/.ATTRIBUTES/ITERATOR_STATE"
+# What TensorFlow raises for an iterator whose state it cannot save.
+_CANNOT_SAVE = (tf.errors.FailedPreconditionError, tf.errors.UnimplementedError)
 
 
 class InputPosition:
   """Where in the input training is; part of every training checkpoint.
 
   A `tf.data` iterator saves its own state. One that cannot (a generator, for
-  example) is counted instead, and a restart skips that many batches.
+  example) is counted instead, and a restart reads and drops that many batches.
 
   Args:
     dataset: the `tf.data.Dataset` to read.
 
   Attributes:
     iterator: its iterator.
+    saves_state: bool, whether the iterator's state is saved, as far as known.
     finished: bool, whether training ended cleanly with all of the input read.
     restored: bool, whether it goes on from a checkpoint.
   """
@@ -42,10 +45,10 @@ class InputPosition:
   def __init__(self, dataset):
     self._dataset = dataset
     self.iterator = iter(dataset)
-    self._saves_state = _can_save(self.iterator)
     self._batches = tf.Variable(0, dtype=tf.int64, trainable=False)
     self._finished = tf.Variable(False, trainable=False)
     self._kind = tf.Variable(self._fingerprint(), trainable=False)
+    self.saves_state = True
     self.finished = self.restored = False
 
   def advance(self, batches):
@@ -58,6 +61,17 @@ class InputPosition:
     self.finished = not has_more or int(self._batches) == size
     self._finished.assign(self.finished)
 
+  def count_only(self, error):
+    """Leaves the iterator's state out of checkpoints, as saving it failed."""
+    self.saves_state = False
+    _logger.warning(
+      "The position of the input cannot be saved (%s), so a restart will read "
+      "again the batches already read. Use tf.data operations without Python "
+      "functions and without stateful random ones (tf.random.stateless_*) to "
+      "avoid that.",
+      error.message.split("\n")[0],
+    )
+
   def trackables(self):
     """Returns what a checkpoint holds of the position."""
     position = {
@@ -65,7 +79,7 @@ class InputPosition:
       "finished": self._finished,
       "kind": self._kind,
     }
-    if self._saves_state:
+    if self.saves_state:
       position["iterator"] = self.iterator
     return position
 
@@ -84,43 +98,37 @@ class InputPosition:
     if not saved or saved["finished"]:
       return
     if saved["kind"].decode() != self._fingerprint():
-      _logger.warning(
-        "The input is not of the kind that the checkpoint was made with, so "
-        "training begins at its start. Now: %s. Then: %s.",
-        self._fingerprint(),
-        saved["kind"].decode(),
+      self._begin_anew(
+        f"Now: {self._fingerprint()}. Then: {saved['kind'].decode()}."
       )
       return
-    if self._saves_state:
+    if reader.has_tensor(_ITERATOR_STATE):
       position = {INPUT: {"iterator": self.iterator}}
-      tf.train.Checkpoint(**position).read(path).expect_partial()
+      try:
+        tf.train.Checkpoint(**position).read(path).expect_partial()
+      except tf.errors.OpError as error:
+        self._begin_anew(f"Its operations are others: {error.message}")
+        return
     else:
-      _logger.info("Skipping the %d batches read before.", saved["batches"])
-      self.iterator = iter(self._dataset.skip(saved["batches"]))
+      _logger.info("Reading again %d batches read before.", saved["batches"])
+      # By this very iterator: another one of the same dataset would shuffle in
+      # another order.
+      for _ in range(saved["batches"]):
+        self.iterator.get_next_as_optional()
     self._batches.assign(saved["batches"])
     self.restored = True
 
+  def _begin_anew(self, why):
+    self.iterator = iter(self._dataset)
+    _logger.warning(
+      "The input is not of the kind that the checkpoint was made with, so "
+      "training begins at its start. %s",
+      why,
+    )
+
   def _fingerprint(self):
-    how = "state" if self._saves_state else "count"
     size = int(self._dataset.cardinality())
-    return f"{how}, {size} batches of {self._dataset.element_spec}"
-
-
-def _can_save(iterator):
-  """Whether an iterator's state can be saved; found out by doing so."""
-  with tempfile.TemporaryDirectory() as folder:
-    try:
-      tf.train.Checkpoint(it=iterator).write(os.path.join(folder, "trial"))
-    except tf.errors.OpError as error:
-      _logger.warning(
-        "The position of the input cannot be saved (%s), so a restart will "
-        "skip the batches already read, which takes the time of reading them. "
-        "Use tf.data operations without Python functions and without stateful "
-        "random ones (tf.random.stateless_*) to avoid that.",
-        error.message.split("\n")[0],
-      )
-      return False
-  return True
+    return f"{size} batches of {self._dataset.element_spec}"
 
 
 class Saver:
@@ -130,16 +138,15 @@ class Saver:
     model_dir: str, the folder.
     config: RunConfig; how many are kept.
     variables: dictionary of name to variable.
-    position: the trackables of the `InputPosition`.
+    position: `InputPosition`.
   """
 
   def __init__(self, model_dir, config, variables, position):
-    root = tree(variables)
-    root[INPUT] = position
     self._prefix = os.path.join(model_dir, CHECKPOINT_NAME)
-    self._variables = variables
+    self._position = position
+    self._checkpoint = tf.train.Checkpoint(**tree(variables))
     self._manager = tf.train.CheckpointManager(
-      tf.train.Checkpoint(**root),
+      self._checkpoint,
       model_dir,
       max_to_keep=config.keep_checkpoint_max or None,
       keep_checkpoint_every_n_hours=config.keep_checkpoint_every_n_hours,
@@ -149,6 +156,17 @@ class Saver:
   def save(self, step):
     """Writes the checkpoint of a step, and returns its path."""
     _logger.info("Saving checkpoints for %d into %s.", step, self._prefix)
+    try:
+      return self._save(step)
+    except _CANNOT_SAVE as error:
+      # Some pipelines can save their state only as long as nothing was read.
+      if not self._position.saves_state:
+        raise
+      self._position.count_only(error)
+      return self._save(step)
+
+  def _save(self, step):
+    setattr(self._checkpoint, INPUT, self._position.trackables())
     return self._manager.save(checkpoint_number=step)
 
 
@@ -161,10 +179,12 @@ def tree(variables):
     for parent in parents:
       node = node.setdefault(parent, {})
       if not isinstance(node, dict):
-        raise ValueError(
-          f"the variable {name!r} cannot be saved, since {parent!r} is the "
-          "name of a variable as well; rename one of the two."
-        )
+        break
+    if not isinstance(node, dict) or leaf in node:
+      raise ValueError(
+        f"the variable {name!r} cannot be saved, since a part of its path is "
+        "the name of another variable; rename one of the two."
+      )
     node[leaf] = once.raw(variable)
   return root
 

@@ -197,8 +197,8 @@ def _history(estimator, metric_name, eval_dir, min_steps):
   """Yields (step, value) of a metric from the evaluations so far."""
   directory = eval_dir or estimator.eval_dir()
   for step, metrics in summaries.read_eval_metrics(directory).items():
-    if step < min_steps:
-      continue
+    if step < min_steps or "loss" not in metrics:
+      continue  # Without a loss the evaluation is still under way.
     if metric_name not in metrics:
       raise ValueError(
         f"early stopping looks at the metric {metric_name!r}, but the "

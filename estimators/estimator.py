@@ -2,6 +2,7 @@
 
 import copy
 import json
+import numbers
 import os
 import tempfile
 import time
@@ -102,6 +103,11 @@ class Estimator:
   def params(self):
     """A copy of the hyperparameters."""
     return copy.deepcopy(self._params)
+
+  @property
+  def warm_start_from(self):
+    """The WarmStartSettings, or None."""
+    return self._warm_start
 
   @property
   def model_fn(self):
@@ -243,7 +249,7 @@ class Estimator:
       self.model_dir,
       writer,
       saver=checkpoints.Saver(
-        self.model_dir, self._config, plan.variables, position.trackables()
+        self.model_dir, self._config, plan.variables, position
       ),
       position=position,
       saved=saved,
@@ -390,6 +396,22 @@ class Estimator:
     hooks = hooks_lib.checked(hooks)
     _check_steps("steps", steps)
     path = self._checkpoint_to_use(checkpoint_path, untrained)
+    dataset = self._evaluation_dataset(input_fn, steps)
+    plan = self._prepare(ModeKeys.EVAL, dataset.element_spec, path)
+    return self._evaluate(plan, dataset, steps, hooks, path, name)
+
+  def evaluate_in_memory(self, input_fn, steps=None, hooks=None, name=None):
+    """Evaluates the values in memory, while training is under way.
+
+    The arguments and the result are those of `evaluate`.
+    """
+    hooks = hooks_lib.checked(hooks)
+    _check_steps("steps", steps)
+    dataset = self._evaluation_dataset(input_fn, steps)
+    plan = self._model.build(ModeKeys.EVAL, dataset.element_spec)
+    return self._evaluate(plan, dataset, steps, hooks, None, name)
+
+  def _evaluation_dataset(self, input_fn, steps):
     dataset = self._dataset(input_fn, ModeKeys.EVAL)
     if (
       steps is None
@@ -399,17 +421,7 @@ class Estimator:
         "the evaluation input never ends; give steps=..., or num_epochs=1 in "
         "input_fn."
       )
-    plan = self._prepare(ModeKeys.EVAL, dataset.element_spec, path)
-    return self._evaluate(plan, dataset, steps, hooks, path, name)
-
-  def evaluate_in_memory(self, input_fn, steps=None, hooks=None, name=None):
-    """Evaluates the values in memory, while training is under way.
-
-    The arguments and the result are those of `evaluate`.
-    """
-    dataset = self._dataset(input_fn, ModeKeys.EVAL)
-    plan = self._model.build(ModeKeys.EVAL, dataset.element_spec)
-    return self._evaluate(plan, dataset, steps, hooks or (), None, name)
+    return dataset
 
   def _evaluate(self, plan, dataset, steps, hooks, path, name):
     """Evaluates what the variables hold now; `path` is what they are of."""
@@ -452,7 +464,10 @@ class Estimator:
     _logger.info("Inference Time : %.5fs", time.monotonic() - start)
     now = time.strftime("%Y-%m-%dT%H:%M:%S")
     _logger.info("Finished evaluation at %s", now)
-    line = ", ".join(f"{k} = {v}" for k, v in sorted(results.items()))
+    line = ", ".join(
+      f"{k} = {np.float32(v) if isinstance(v, float) else v}"
+      for k, v in sorted(results.items())
+    )
     _logger.info("Saving dict for global step %d: %s", step, line)
     summaries.write_evaluation(writer, results, step, path)
     if path:
@@ -557,7 +572,7 @@ class Estimator:
     path = self._checkpoint_to_use(checkpoint_path, untrained=False)
     receiver = export.trace_receiver(serving_input_receiver_fn)
     plan = self._prepare(ModeKeys.PREDICT, receiver.features_spec, path)
-    _logger.info("Exporting the checkpoint %s.", path)
+    _logger.info("Exporting %s.", path or "the values of the warm start")
     return export.write(
       self._model, plan, receiver, export_dir_base, assets_extra
     )
@@ -681,7 +696,8 @@ def _with_model_dir(config, model_dir):
 def _check_steps(name, steps):
   if steps is None:
     return
-  if isinstance(steps, bool) or int(steps) != steps or steps <= 0:
+  is_number = isinstance(steps, numbers.Real) and not isinstance(steps, bool)
+  if not is_number or steps % 1 or steps <= 0:
     raise ValueError(
       f"Must specify {name} > 0, a whole number, given: {steps!r}."
     )

@@ -178,8 +178,8 @@ def trace_receiver(receiver_fn):
     )
   if graph_function.captured_inputs:
     raise ValueError(
-      "serving_input_receiver_fn uses tables or variables, which the "
-      f"SavedModel would not hold: {graph_function.captured_inputs}; do the "
+      "serving_input_receiver_fn must make features with operations only, but "
+      f"uses {len(graph_function.captured_inputs)} tables or variables; do the "
       "lookup in the model function, with a table from a @once function."
     )
   flat = tf.nest.flatten(receiver.features, expand_composites=True)

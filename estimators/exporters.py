@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import math
 import os
 import shutil
 
@@ -98,7 +99,7 @@ class FinalExporter(Exporter):
 
 
 def loss_smaller(best_eval_result, current_eval_result):
-  """Whether the current loss is below the best one.
+  """Whether the current loss is below the best one; any is below NaN.
 
   Raises:
     ValueError: there is no loss in one of the results.
@@ -108,7 +109,8 @@ def loss_smaller(best_eval_result, current_eval_result):
       raise ValueError(
         f"the evaluation's results must have a loss to compare: {result!r}."
       )
-  return best_eval_result["loss"] > current_eval_result["loss"]
+  best, current = best_eval_result["loss"], current_eval_result["loss"]
+  return best > current or math.isnan(best)
 
 
 class BestExporter(Exporter):
@@ -138,13 +140,15 @@ class BestExporter(Exporter):
     _check_exports_to_keep(exports_to_keep)
     if serving_input_receiver_fn is None:
       raise ValueError("BestExporter needs a serving_input_receiver_fn.")
-    names = {"best_eval_result", "current_eval_result"}
-    if not callable(compare_fn) or (
-      set(inspect.signature(compare_fn).parameters) != names
-    ):
-      raise ValueError(
-        f"compare_fn must be a function of {sorted(names)}: {compare_fn!r}."
+    try:
+      inspect.signature(compare_fn).bind(
+        best_eval_result={}, current_eval_result={}
       )
+    except TypeError as error:
+      raise ValueError(
+        "compare_fn must be a function of best_eval_result and "
+        f"current_eval_result, but is {compare_fn!r} ({error})."
+      ) from None
     self._compare_fn = compare_fn
     self._exports_to_keep = exports_to_keep
 

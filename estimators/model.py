@@ -112,6 +112,8 @@ class Model:
     self.objects.used = set()
 
     def creator(next_creator, **kwargs):
+      if _would_drift_apart(**kwargs):
+        kwargs["aggregation"] = tf.VariableAggregation.MEAN
       # Without this the first values would be tensors of the trace.
       with tf.init_scope():
         created.append(next_creator(**kwargs))
@@ -120,6 +122,7 @@ class Model:
     def trace(batch):
       with tf.variable_creator_scope(creator):
         specs.append(self.call(*split_batch(batch, mode), mode))
+      self._check_owned(created)
 
     with self.scope():
       tracer = tf.function(trace, autograph=False)
@@ -127,7 +130,6 @@ class Model:
       used = frozenset(self.objects.used)
       for update in updates(specs[-1]):
         update.optimizer.build(self.variables_of(update))
-    self._check_owned(created)
     self._check_metrics(specs[-1])
     if mode == ModeKeys.TRAIN:
       _warn_of_stateful_randomness(graph)
@@ -240,6 +242,19 @@ def hashable(element_spec):
     tuple(tf.nest.flatten(element_spec)),
     str(tf.nest.map_structure(lambda _: 0, element_spec)),
   )
+
+
+def _would_drift_apart(
+  trainable=None, dtype=None, aggregation=None, **others
+):
+  """Whether replicas would each update their own copy of a new variable.
+
+  So it is with the running means of Keras's batch norm.
+  """
+  del others
+  none = aggregation == tf.VariableAggregation.NONE
+  floating = dtype is not None and tf.as_dtype(dtype).is_floating
+  return trainable is False and floating and none
 
 
 def _warn_of_stateful_randomness(graph):

@@ -242,6 +242,8 @@ def _equal(a, b):
     return a.keys() == b.keys() and all(_equal(a[k], b[k]) for k in a)
   if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
     return len(a) == len(b) and all(map(_equal, a, b))
+  if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+    return np.array_equal(a, b)
   return bool(np.all(a == b))
 
 

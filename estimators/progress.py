@@ -1,5 +1,6 @@
 """A progress bar on a terminal."""
 
+import contextlib
 import sys
 
 import tensorflow as tf
@@ -23,16 +24,18 @@ class ProgressHook(Hook):
 
   def __init__(self, total=None):
     self._total = total
+    self._open = contextlib.ExitStack()
 
   def next_step(self, step):
     return None
 
   def begin(self, run):
     # Log lines are written above the bar.
-    self._redirect = logging_redirect_tqdm([tf.get_logger()])
-    self._redirect.__enter__()
-    self._bar = tqdm.tqdm(
-      total=self._total, initial=run.global_step, unit="step", file=sys.stderr
+    self._open.enter_context(logging_redirect_tqdm([tf.get_logger()]))
+    self._bar = self._open.enter_context(
+      tqdm.tqdm(
+        total=self._total, initial=run.global_step, unit="step", file=sys.stderr
+      )
     )
 
   def after_run(self, run):
@@ -43,6 +46,5 @@ class ProgressHook(Hook):
     self.close()
 
   def close(self):
-    """Takes the bar away; safe to call twice."""
-    self._bar.close()
-    self._redirect.__exit__(None, None, None)
+    """Ends the bar, if there is one; safe to call twice."""
+    self._open.close()

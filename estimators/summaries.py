@@ -57,7 +57,9 @@ def write_evaluation(writer, results, step, checkpoint_path):
     checkpoint_path: str, or None for values that were never saved.
   """
   with writer.as_default(step=step):
-    for name, value in sorted(results.items()):
+    # The loss comes last: a process that finds it finds the others as well.
+    for name in sorted(results, key=lambda name: (name == "loss", name)):
+      value = results[name]
       if name == "global_step":
         continue
       if np.ndim(value):

@@ -6,7 +6,7 @@ import time
 
 import tensorflow as tf
 
-from estimators import checkpoints, summaries
+from estimators import checkpoints
 from estimators import hooks as hooks_lib
 from estimators.estimator import Estimator
 from estimators.exporters import Exporter
@@ -88,8 +88,8 @@ def train_and_evaluate(estimator, train_spec, eval_spec):
       evaluation sets.
 
   Returns:
-    (results, exports): the results of the last evaluation (None when training
-    had been done before, and evaluated) and the paths its exporters returned.
+    (results, exports): the results of the last evaluation (None when this
+    had all been done before) and the paths its exporters returned.
     For a list of EvalSpecs the results are a dictionary by name.
 
   Raises:
@@ -136,6 +136,8 @@ class _EvaluatingListener(hooks_lib.CheckpointSaverListener):
 
   def begin(self, run):
     self._first_step = run.global_step
+    for evaluation in self._evaluations:
+      evaluation.unfinish()
 
   def after_save(self, run, global_step):
     if global_step == self._first_step or run.stop_requested:
@@ -149,6 +151,10 @@ class _EvaluatingListener(hooks_lib.CheckpointSaverListener):
 class _Evaluation:
   """One EvalSpec's evaluations in a run of train_and_evaluate.
 
+  A file in the folder of events says which step was evaluated and exported as
+  the last one. A run that is killed before it has done so does it when it is
+  started again.
+
   Attributes:
     spec: the EvalSpec.
     results: the results of the last evaluation, or None.
@@ -160,6 +166,7 @@ class _Evaluation:
     self._clock = clock
     self._last_time = None
     self._last_path = None
+    self._mark = os.path.join(estimator.eval_dir(spec.name), "finished")
     self.spec = spec
     self.results = self.exports = None
 
@@ -176,10 +183,15 @@ class _Evaluation:
     self._evaluate(is_the_final_export=False)
     self._last_time = self._clock()
 
+  def unfinish(self):
+    """Notes that training goes on."""
+    if os.path.exists(self._mark):
+      os.remove(self._mark)
+
   def finish(self):
     """Evaluates and exports the last checkpoint, unless that was done."""
     path = self._estimator.latest_checkpoint()
-    if path is None:
+    if path is None or self._is_finished(path):
       return
     if self._last_path == path:
       self.exports = [
@@ -188,14 +200,16 @@ class _Evaluation:
           self.spec.exporters, self.exports, strict=True
         )
       ]
-    elif not self._was_evaluated_before(path):
+    else:
       self._evaluate(is_the_final_export=True)
+    with open(self._mark, "w") as file:
+      file.write(str(checkpoints.step_of(path)))
 
-  def _was_evaluated_before(self, path):
-    """Whether an earlier run trained to this step and evaluated it."""
-    directory = self._estimator.eval_dir(self.spec.name)
-    steps = summaries.read_eval_metrics(directory)
-    return checkpoints.step_of(path) in steps
+  def _is_finished(self, path):
+    if not os.path.exists(self._mark):
+      return False
+    with open(self._mark) as file:
+      return file.read() == str(checkpoints.step_of(path))
 
   def _evaluate(self, is_the_final_export):
     spec = self.spec

@@ -12,6 +12,9 @@ from estimators import checkpoints, once
 
 _logger = tf.get_logger()
 
+# What Keras calls the state of a layer's random numbers.
+_RANDOM_STATE = "seed_generator_state"
+
 
 @dataclasses.dataclass(frozen=True)
 class VocabInfo:
@@ -48,10 +51,11 @@ class WarmStartSettings:
   Attributes:
     ckpt_to_initialize_from: str, a checkpoint, a model_dir (its newest one) or
       a SavedModel.
-    vars_to_warm_start: regular expression of names: all variables of the model
-      that match, but the optimizers' (running means of batch norm are among
-      them). Or a list of regular expressions: any variables. None: none, but
-      those in var_name_to_vocab_info.
+    vars_to_warm_start: regular expression that names begin with: all variables
+      that were learned and match, running means of batch norm among them, but
+      not the state of optimizers, metrics and random numbers. Or a list of
+      regular expressions: any variables but the global step, which is 0 again.
+      None: none, but those in var_name_to_vocab_info.
     var_name_to_vocab_info: dictionary of name to `VocabInfo`.
     var_name_to_prev_var_name: dictionary of name to its name in the checkpoint.
   """
@@ -84,62 +88,71 @@ def settings_from(value):
   )
 
 
-def apply(settings, variables, optimizer_names, only):
+def apply(settings, variables, unlearned, only):
   """Gives variables their first values.
 
   Args:
     settings: WarmStartSettings.
     variables: dictionary of name to variable: the model's.
-    optimizer_names: set of the names that belong to optimizers.
+    unlearned: set of the names that belong to optimizers and metrics.
     only: set of the names that may be set now, as the others have been.
 
   Raises:
     ValueError: nothing matches; a name in the settings is not the model's; a
       variable is not in the checkpoint, or has another shape there.
   """
-  _logger.info("Warm-starting with WarmStartSettings: %s", settings)
-  path, prefix = _resolve(settings.ckpt_to_initialize_from)
   vocabularies = settings.var_name_to_vocab_info or {}
   previous = settings.var_name_to_prev_var_name or {}
-  for what, names in (
-    ("var_name_to_vocab_info", vocabularies),
-    ("var_name_to_prev_var_name", previous),
-  ):
-    unknown = sorted(set(names) - set(variables))
-    if unknown:
-      raise ValueError(
-        f"{what} names {unknown}, which are not variables of the model; it "
-        f"has {sorted(variables)}."
-      )
-  chosen = _chosen(settings, variables, optimizer_names) | set(vocabularies)
+  _check_names("var_name_to_vocab_info", vocabularies, variables)
+  _check_names("var_name_to_prev_var_name", previous, variables)
+  chosen = _chosen(settings, variables, unlearned) | set(vocabularies)
   if not chosen:
     raise ValueError(
       f"vars_to_warm_start={settings.vars_to_warm_start!r} matches none of the "
       f"model's variables {sorted(variables)}, so nothing would be taken over."
     )
-  stored = checkpoints.names(path)
-  for name in sorted(chosen & only):
-    old_name = prefix + previous.get(name, name)
-    if old_name not in stored:
-      raise ValueError(
-        f"{path} holds no {old_name!r} to warm-start {name!r} from; it holds "
-        f"{sorted(stored)}. Map the name in var_name_to_prev_var_name, or "
-        "leave it out of vars_to_warm_start."
-      )
-    value = checkpoints.value(path, old_name)
+  names = sorted(chosen & only)
+  if not names:
+    return
+  _logger.info("Warm-starting with WarmStartSettings: %s", settings)
+  path, prefix = _resolve(settings.ckpt_to_initialize_from)
+  for name in names:
     variable = once.raw(variables[name])
-    if name in vocabularies:
-      value = remapped(
-        vocabularies[name], value, tuple(variable.shape), variable.dtype
-      )
-    if tuple(value.shape) != tuple(variable.shape):
-      raise ValueError(
-        f"{name} has the shape {tuple(variable.shape)}, but {old_name} in "
-        f"{path} has {value.shape}; leave it out of vars_to_warm_start, or "
-        "give a VocabInfo when a vocabulary has changed."
-      )
-    variable.assign(value)
-  _logger.info("Warm-started %d variables from %s.", len(chosen & only), path)
+    old_name = prefix + previous.get(name, name)
+    variable.assign(
+      _first_value(name, variable, path, old_name, vocabularies.get(name))
+    )
+  _logger.info("Warm-started %d variables from %s.", len(names), path)
+
+
+def _first_value(name, variable, path, old_name, vocabulary):
+  """Returns what a variable takes over, a NumPy array."""
+  stored = checkpoints.names(path)
+  if old_name not in stored:
+    raise ValueError(
+      f"{path} holds no {old_name!r} to warm-start {name!r} from; it holds "
+      f"{sorted(stored)}. Map the name in var_name_to_prev_var_name, or leave "
+      "it out of vars_to_warm_start."
+    )
+  value, shape = checkpoints.value(path, old_name), tuple(variable.shape)
+  if vocabulary:
+    return remapped(vocabulary, value, shape, variable.dtype)
+  if value.shape != shape:
+    raise ValueError(
+      f"{name} has the shape {shape}, but {old_name} in {path} has "
+      f"{value.shape}; leave it out of vars_to_warm_start, or give a VocabInfo "
+      "when a vocabulary has changed."
+    )
+  return value
+
+
+def _check_names(what, names, variables):
+  unknown = sorted(set(names) - set(variables))
+  if unknown:
+    raise ValueError(
+      f"{what} names {unknown}, which are not variables of the model; it has "
+      f"{sorted(variables)}."
+    )
 
 
 def remapped(info, old, shape, dtype):
@@ -150,22 +163,40 @@ def remapped(info, old, shape, dtype):
     old: NumPy array, the values in the old vocabulary's order.
     shape: the shape of the new variable.
     dtype: its `tf.DType`.
+
+  Raises:
+    ValueError: the vocabularies do not fit the shapes.
   """
   new_words = _words(info.new_vocab, info.new_vocab_size)
   old_words = _words(info.old_vocab, info.old_vocab_size)
   rows = {word: row for row, word in enumerate(old_words)}
-  if shape[info.axis] != len(new_words) + info.num_oov_buckets:
+  axis = info.axis
+  if len(shape) <= axis or (
+    [*shape[:axis], *shape[axis + 1 :]]
+    != [*old.shape[:axis], *old.shape[axis + 1 :]]
+  ):
     raise ValueError(
-      f"the variable has {shape[info.axis]} entries on axis {info.axis}, but "
+      f"a vocabulary on axis {axis} can change the size of that axis only, but "
+      f"the variable has the shape {shape}, and {old.shape} in the checkpoint."
+    )
+  if shape[axis] != len(new_words) + info.num_oov_buckets:
+    raise ValueError(
+      f"the variable has {shape[axis]} entries on axis {axis}, but "
       f"{info.new_vocab} gives {len(new_words)} words and there are "
       f"{info.num_oov_buckets} buckets; correct the VocabInfo."
+    )
+  if old.shape[axis] < len(old_words):
+    raise ValueError(
+      f"the variable in the checkpoint has {old.shape[axis]} entries on axis "
+      f"{axis}, but {info.old_vocab} gives {len(old_words)} words; give "
+      "old_vocab_size."
     )
   initializer = info.backup_initializer or keras.initializers.Zeros()
   new = np.array(initializer(shape, dtype=dtype.name))
   pairs = [(i, rows[w]) for i, w in enumerate(new_words) if w in rows]
   if pairs:
     targets, sources = zip(*pairs, strict=True)
-    index = (slice(None),) * info.axis
+    index = (slice(None),) * axis
     new[(*index, list(targets))] = old[(*index, list(sources))]
   return new
 
@@ -180,13 +211,14 @@ def _words(path, size):
   return words if size < 0 else words[:size]
 
 
-def _chosen(settings, variables, optimizer_names):
+def _chosen(settings, variables, unlearned):
   patterns = settings.vars_to_warm_start
   if patterns is None:
     return set()
-  candidates = set(variables)
+  candidates = set(variables) - {"global_step"}
   if isinstance(patterns, str):
-    candidates -= optimizer_names | {"global_step"}
+    candidates -= unlearned
+    candidates -= {n for n in candidates if n.endswith(_RANDOM_STATE)}
     patterns = [patterns]
   return {
     name

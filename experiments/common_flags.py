@@ -1,10 +1,13 @@
 """The flags that every experiment has."""
 
+import dataclasses
 import functools
+import os
 
 from absl import flags
 
 FLAGS = flags.FLAGS
+_FOLDERS = ("data_dir", "model_dir", "export_dir")
 
 
 def define_common_flags(values=FLAGS):
@@ -59,3 +62,25 @@ def define_common_flags(values=FLAGS):
     False,
     "Train on a small invented set, and exit with 1 unless it was learned.",
   )
+
+
+def given_fields(values, config_class):
+  """Returns what the flags say about the fields of a dataclass.
+
+  Args:
+    values: parsed `flags.FlagValues`.
+    config_class: a dataclass; a flag goes to the field of its name.
+
+  Returns:
+    Dictionary of name to value, without the flags that are None. Folders have
+    their ~ replaced, which shells leave alone in --model_dir=~/mnist.
+  """
+  names = {field.name for field in dataclasses.fields(config_class)}
+  given = {
+    name: values[name].value
+    for name in names & set(values)
+    if values[name].value is not None
+  }
+  for name in given.keys() & _FOLDERS:
+    given[name] = os.path.expanduser(given[name])
+  return given

@@ -1,6 +1,6 @@
 """Runs an experiment as published, and writes what came of it.
 
-    python -m tools.make_results mnist --data_dir=~/data
+    python -m tools.make_results mnist --data_dir=~/data/mnist
     python -m tools.make_results mnist --only=softmax,cnn --seeds=3
     python -m tools.make_results mnist --tables_only
 
@@ -40,8 +40,6 @@ from tools import results_table
 from tools.results_table import read_json, read_results, read_rows
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-# What a run's config.json says of the machine and not of the experiment.
-PLACES = ("data_dir", "model_dir", "export_dir", "seed")
 
 
 def define_flags(values=flags.FLAGS):
@@ -166,10 +164,10 @@ def run_row(root, task, row, seeds, model_dir, data_dir):
     run_seed(root, command, seed, folder / f"seed_{seed}", data_dir)
     for seed in range(1, seeds + 1)
   ]
-  config = read_json(folder / f"seed_{seeds}" / "config.json", default={})
+  config = read_json(folder / f"seed_{seeds}" / "config.json")["params"]
   return {
     "command": shlex.join(command),
-    "config": {k: v for k, v in config.items() if k not in PLACES},
+    "config": {k: v for k, v in config.items() if k != "seed"},
     "runs": runs,
   }
 

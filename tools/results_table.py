@@ -86,18 +86,16 @@ def table_row(row, result):
   return f"| {' | '.join(cells)} |"
 
 
+def measured_on(machine, versions):
+  names = [f"{machine['cpu']}, {machine['cores']} cores", *machine["gpus"]]
+  names += [f"{name} {version}" for name, version in versions.items()]
+  return f"Measured on: {', '.join(names)}."
+
+
 def machine_lines(results):
   """One line for each machine and set of versions that runs were made with."""
-  lines = set()
-  for result in results.values():
-    for run in result["runs"]:
-      device = run["machine"]
-      names = [f"{device['cpu']}, {device['cores']} cores", *device["gpus"]]
-      names += [
-        f"{name} {version}" for name, version in run["versions"].items()
-      ]
-      lines.add("Measured on: " + ", ".join(names) + ".")
-  return sorted(lines)
+  runs = [run for result in results.values() for run in result["runs"]]
+  return sorted({measured_on(run["machine"], run["versions"]) for run in runs})
 
 
 def render_table(rows, results):

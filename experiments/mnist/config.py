@@ -129,9 +129,8 @@ def published(model, **changes):
 
   Args:
     model: a key of `PUBLISHED`.
-    **changes: fields of Config; those that are None keep their default.
+    **changes: fields of Config.
   """
-  changes = {k: v for k, v in changes.items() if v is not None}
   defaults = PUBLISHED[model]
   if changes.get("self_test"):
     defaults = defaults | SELF_TEST[model]

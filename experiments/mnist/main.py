@@ -6,7 +6,6 @@ Expect 92 % test accuracy within seconds; --model=deep, the most exact one,
 reaches 99.2 % in half an hour on two cores.
 """
 
-import dataclasses
 import json
 import time
 
@@ -30,6 +29,7 @@ FLAGS = flags.FLAGS
 def define_flags(values=FLAGS):
   """Defines the common flags, then those of MNIST; None: as published."""
   common_flags.define_common_flags(values)
+  flags.adopt_module_key_flags(common_flags, values)  # for --help
   flags.DEFINE_enum(
     "model", "cnn", list(PUBLISHED), "Which program.", flag_values=values
   )
@@ -56,8 +56,7 @@ def define_flags(values=FLAGS):
 
 def config_from_flags(values):
   """Returns the Config that parsed flags stand for."""
-  fields = {field.name for field in dataclasses.fields(Config)}
-  return published(**{k: values[k].value for k in fields & set(values)})
+  return published(**common_flags.given_fields(values, Config))
 
 
 def run(config):
@@ -97,6 +96,7 @@ def run(config):
     metrics["export"] = estimator.export_saved_model(
       config.export_dir, receiver
     )
+    print("Exported to", metrics["export"])
   return metrics
 
 

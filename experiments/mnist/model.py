@@ -197,15 +197,13 @@ def _is_correct(labels, logits):
 
 def _name_what_is_printed(params, images, labels, correct):
   """Gives names to the tensors that the hooks of reports.py print."""
-  tf.reduce_mean(correct, name="minibatch_accuracy")
-  tf.identity(optimizer(params).learning_rate, name="learning_rate")
+  tf.identity(correct, name="is_correct")  # [B]
+  tf.identity(optimizer(params).learning_rate, name="current_learning_rate")
   if params["model"] == "deep":
     # A second pass, without dropout, so only in the steps that are printed.
-    accuracy = tf.cond(
+    correct = tf.cond(
       get_global_step() % REPORT_STEPS == 0,
-      lambda: tf.reduce_mean(
-        _is_correct(labels, network(params)(images, training=False))
-      ),
-      lambda: tf.constant(float("nan")),
+      lambda: _is_correct(labels, network(params)(images, training=False)),
+      lambda: tf.fill(tf.shape(labels), float("nan")),
     )
-    tf.identity(accuracy, name="training_accuracy")
+    tf.identity(correct, name="is_correct_without_dropout")  # [B]

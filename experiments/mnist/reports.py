@@ -84,10 +84,10 @@ class LossReport(Report):
 class AccuracyReport(Report):
   """deep: the accuracy on the batch before the step, without dropout."""
 
-  tensors = {"accuracy": "training_accuracy"}
+  tensors = {"correct": "is_correct_without_dropout"}
 
   def report(self, run, step, seconds):
-    accuracy = run.values["accuracy"]
+    accuracy = run.values["correct"].mean()
     print(f"step {step}, training accuracy {accuracy:g}", flush=True)
 
 
@@ -102,7 +102,7 @@ class ErrorReport(Report):
     steps_per_epoch: float.
   """
 
-  tensors = {"accuracy": "minibatch_accuracy", "rate": "learning_rate"}
+  tensors = {"correct": "is_correct", "rate": "current_learning_rate"}
 
   def __init__(self, validation, steps_per_epoch):
     self._validation = evaluation_input_fn(validation)
@@ -117,11 +117,11 @@ class ErrorReport(Report):
       self._validation, name="validation"
     )
     epoch = step / self._steps_per_epoch
-    rate = run.values["rate"]
+    accuracy, rate = run.values["correct"].mean(), run.values["rate"]
     print(
       f"Step {step} (epoch {epoch:.2f}), {1000 * seconds:.1f} ms\n"
       f"Minibatch loss: {run.loss:.3f}, learning rate: {rate:.6f}\n"
-      f"Minibatch error: {error_rate(run.values['accuracy']):.1f}%\n"
+      f"Minibatch error: {error_rate(accuracy):.1f}%\n"
       f"Validation error: {error_rate(validation['accuracy']):.1f}%",
       flush=True,
     )

@@ -38,6 +38,17 @@ class RandomFourierFeatureMapperTest(tf.test.TestCase):
     self.assertAllClose(bias.mean(), math.pi, atol=0.15)
     self.assertEmpty(mapper.trainable_variables)
 
+  def test_weights_are_those_of_tf_contrib(self):
+    mapper = RandomFourierFeatureMapper(2, stddev=5.0, seed=1)
+    mapper.build([None, 2])
+    # numpy.random.seed(1); normal(scale=0.2, size=[2, 2]), then uniform.
+    state = np.random.RandomState(1)
+    omega = 0.2 * state.standard_normal([2, 2])
+    bias = 2 * math.pi * state.random_sample([2])
+    self.assertAllClose(omega[0], [0.3248691, -0.1223513])
+    self.assertAllClose(mapper.omega, omega)
+    self.assertAllClose(mapper.bias, bias)
+
   def test_the_seed_decides(self):
     x = np.ones([1, 4], np.float32)
     one, same, other = (

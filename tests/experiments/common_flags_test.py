@@ -1,3 +1,6 @@
+import dataclasses
+import os
+
 from absl import flags
 from absl.testing import absltest
 
@@ -33,6 +36,22 @@ class CommonFlagsTest(absltest.TestCase):
     for flag in ("train_steps", "batch_size", "save_checkpoints_steps"):
       with self.assertRaisesRegex(flags.IllegalFlagValueError, flag):
         parse(f"--{flag}=0")
+
+  def test_given_fields_are_flags_that_are_set_and_fields(self):
+    @dataclasses.dataclass
+    class Config:
+      train_steps: int
+      seed: int
+      data_dir: str
+      use_fp16: bool
+      momentum: float
+
+    self.assertEqual(
+      common_flags.given_fields(
+        parse("--seed=0", "--data_dir=~/d", "--batch_size=3"), Config
+      ),
+      {"seed": 0, "data_dir": os.path.expanduser("~/d"), "use_fp16": False},
+    )
 
   def test_the_global_flags_stay_as_they_are(self):
     parse()

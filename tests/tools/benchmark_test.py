@@ -9,7 +9,7 @@ from unittest import mock
 import tensorflow as tf
 from absl.testing import parameterized
 
-from tools import benchmark
+from tools import benchmark, benchmark_programs
 
 
 class Program:
@@ -55,7 +55,7 @@ class BenchmarkTest(parameterized.TestCase, tf.test.TestCase):
     )
 
   def test_steady_rate_leaves_out_the_first_steps(self):
-    hook = benchmark.SteadyRate(120)
+    hook = benchmark_programs.SteadyRate(120)
     hook.begin(types.SimpleNamespace(global_step=1000))
     self.assertEqual(hook.next_step(1000), 1020)
     self.assertEqual(hook.next_step(1020), 1120)
@@ -67,7 +67,7 @@ class BenchmarkTest(parameterized.TestCase, tf.test.TestCase):
 
   @parameterized.parameters(("softmax", 7850), ("cnn", 3274634))
   def test_networks_are_those_of_the_tutorials(self, model, num_parameters):
-    network = benchmark.make_network(model)
+    network = benchmark_programs.make_network(model)
     self.assertEqual(network.count_params(), num_parameters)
 
   def test_each_program_measures_what_the_ratios_need(self):
@@ -100,13 +100,25 @@ class BenchmarkTest(parameterized.TestCase, tf.test.TestCase):
 
   def test_peer_runs_in_its_own_python(self):
     python = self.python('echo starts; echo "{\\"$2\\": $3}"\n')
-    peer = benchmark.TfEstimator(python, "cnn", 40)
+    peer = benchmark_programs.TfEstimator(python, "cnn", 40)
     self.assertEqual(peer.measure(), {"cnn": 40})
 
   def test_failing_peer_is_an_error(self):
-    peer = benchmark.TfEstimator(self.python("exit 3\n"), "cnn", 40)
+    peer = benchmark_programs.TfEstimator(self.python("exit 3\n"), "cnn", 40)
     with self.assertRaisesRegex(subprocess.CalledProcessError, "status 3"):
       peer.measure()
+
+  def test_lines_go_into_the_place_of_their_model(self):
+    root = pathlib.Path(self.get_temp_dir())
+    readme = root / "README.md"
+    begin, end = "<!-- benchmark cnn:begin -->", "<!-- benchmark cnn:end -->"
+    readme.write_text(f"before\n{begin}\nold\n{end}\nafter\n")
+    with mock.patch.object(benchmark, "commit", return_value="abc1234"):
+      benchmark.write_readme(root, "cnn", ["a 1 x", "b 2 x"])
+    text = readme.read_text()
+    start = f"before\n{begin}\n```\na 1 x\nb 2 x\n```\n\nCommit abc1234. Mea"
+    self.assertTrue(text.startswith(start), text)
+    self.assertTrue(text.endswith(f".\n{end}\nafter\n"), text)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ if "--fail" in sys.argv and not (folder / "tried").exists():
   (folder / "tried").touch()
   sys.exit("out of memory")
 (folder / "config.json").write_text(json.dumps(
-  {"rate": 0.5, "seed": 1, "model_dir": "x", "data_dir": "y"}))
+  {"params": {"rate": 0.5, "seed": 1}, "run_config": {"model_dir": "x"}}))
 print("training")
 print(flags.get("last", json.dumps(
   {"accuracy": 0.9 + 0.01 * int(flags["seed"]), "steps": 7})))

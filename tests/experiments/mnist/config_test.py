@@ -18,7 +18,7 @@ class ConfigTest(parameterized.TestCase):
     self.assertEqual((found.train_steps, found.batch_size), (steps, batch_size))
 
   def test_changes_win_over_what_is_published(self):
-    found = config.published("cnn", batch_size=7, seed=0, train_steps=None)
+    found = config.published("cnn", batch_size=7, seed=0)
     self.assertEqual((found.batch_size, found.seed), (7, 0))
     self.assertEqual(found.train_steps, 20000)
 

@@ -1,8 +1,11 @@
+import contextlib
+import io
 import json
 import os
 from unittest import mock
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from absl import flags
 from absl.testing import parameterized
@@ -56,15 +59,22 @@ class ConfigFromFlagsTest(tf.test.TestCase):
     )
 
 
+PRINTED = {
+  "softmax": [r"[01][.\d]*$"],
+  "fully_connected": ["Step 0: loss = ", "Test Data Eval:"],
+  "deep": ["step 0, training accuracy ", "test accuracy "],
+  "convolutional": ["Initialized!", "Validation error: ", "Test error: "],
+  "cnn": [r"[01][.\d]*$"],
+  "linear": [r"Elapsed time: [\d.]+ seconds"],
+  "kernel": [r"Elapsed time: [\d.]+ seconds"],
+}
+
+
 class RunTest(tf.test.TestCase, parameterized.TestCase):
   @parameterized.parameters(*PUBLISHED)
   def test_two_steps_on_eight_examples(self, model):
     model_dir = self.get_temp_dir()
-    config = published(
-      model, train_steps=2, batch_size=4, rffm_dim=16, model_dir=model_dir
-    )
-    with mock.patch.object(inputs, "load", return_value=eight_examples()):
-      metrics = main.run(config)
+    metrics, printed = run_on_eight_examples(model, model_dir=model_dir)
     self.assertEqual(
       list(metrics),
       [
@@ -80,9 +90,72 @@ class RunTest(tf.test.TestCase, parameterized.TestCase):
     self.assertEqual((metrics["model"], metrics["steps"]), (model, 2))
     self.assertEqual(metrics["test_loss"], metrics["validation_loss"])
     json.dumps(metrics)
+    for line in PRINTED[model]:
+      self.assertRegex(printed, f"(?m)^{line}")
     found = os.listdir(model_dir)
     for name in ("checkpoint", "config.json", "eval_test", "eval_validation"):
       self.assertIn(name, found)
+
+  def test_train_steps_count_those_of_earlier_runs(self):
+    model_dir = self.get_temp_dir()
+    run_on_eight_examples("softmax", model_dir=model_dir)
+    metrics, _ = run_on_eight_examples(
+      "softmax", model_dir=model_dir, train_steps=3
+    )
+    unbroken, _ = run_on_eight_examples("softmax", train_steps=3)
+    self.assertEqual(metrics["steps"], 3)
+    self.assertEqual(metrics["test_loss"], unbroken["test_loss"])
+
+  def test_the_export_classifies_raw_images(self):
+    metrics, _ = run_on_eight_examples(
+      "softmax", export_dir=self.get_temp_dir()
+    )
+    split = eight_examples().test
+    serve = tf.saved_model.load(metrics["export"]).signatures["serving_default"]
+    answers = serve(x=tf.constant(split.images))
+    self.assertEqual(answers["probabilities"].shape, [8, 10])
+    self.assertAllClose(
+      np.mean(answers["classes"] == split.labels), metrics["test_accuracy"]
+    )
+
+
+def run_on_eight_examples(model, train_steps=2, **changes):
+  """Returns (metrics, what was printed)."""
+  config = published(
+    model, train_steps=train_steps, batch_size=4, rffm_dim=16, **changes
+  )
+  with (
+    mock.patch.object(inputs, "load", return_value=eight_examples()),
+    contextlib.redirect_stdout(io.StringIO()) as out,
+  ):
+    return main.run(config), out.getvalue()
+
+
+class MainTest(tf.test.TestCase, parameterized.TestCase):
+  @parameterized.parameters((True, 0.5, 1), (True, 1.0, 0), (False, 0.5, 0))
+  def test_exit_code(self, self_test, accuracy, code):
+    self.addCleanup(setattr, tf.get_logger(), "propagate", True)
+    config = published("softmax", self_test=self_test)
+    metrics = {"test_accuracy": accuracy}
+    with (
+      mock.patch.object(main, "config_from_flags", return_value=config),
+      mock.patch.object(main, "run", return_value=metrics),
+      contextlib.redirect_stdout(io.StringIO()) as out,
+    ):
+      self.assertEqual(main.main([]), code)
+    self.assertEqual(json.loads(out.getvalue().splitlines()[-1]), metrics)
+
+  def test_self_test_learns(self):
+    self.check_self_test("softmax")
+
+  @parameterized.parameters(*sorted(set(PUBLISHED) - {"softmax"}))
+  @pytest.mark.slow
+  def test_self_test_learns_slowly(self, model):
+    self.check_self_test(model)
+
+  def check_self_test(self, model):
+    metrics = main.run(published(model, self_test=True))
+    self.assertEqual(metrics["test_accuracy"], 1.0)
 
 
 if __name__ == "__main__":

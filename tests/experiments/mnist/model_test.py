@@ -5,8 +5,10 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
+from estimators import Estimator, Hook, RunConfig
 from experiments.mnist import model
 from experiments.mnist.config import PUBLISHED, model_params, published
+from input_pipelines.arrays import numpy_input_fn
 
 
 def network(name, **changes):
@@ -187,6 +189,35 @@ class OptimizerTest(tf.test.TestCase, parameterized.TestCase):
       n += gradient**2
       w = -z / (math.sqrt(n) / 5 + 2 * 0.5)
       self.assertAllClose(weight, w)
+
+
+class Recorder(Hook):
+  tensors = {"correct": "is_correct_without_dropout"}
+
+  def __init__(self):
+    self.accuracies = []
+
+  def after_run(self, run):
+    self.accuracies.append(run.values["correct"].mean())
+
+
+class TrainingAccuracyTest(tf.test.TestCase):
+  def test_is_that_of_the_batch_before_the_step_in_every_hundredth(self):
+    images = np.random.RandomState(0).rand(8, 784).astype(np.float32)
+    labels = np.arange(8, dtype=np.int32)
+    batch = numpy_input_fn({"x": images}, labels, shuffle=False)
+    estimator = Estimator(
+      model.model_fn,
+      self.get_temp_dir(),
+      RunConfig(tf_random_seed=1),
+      # All hidden units are dropped in training, and none here.
+      params("deep", dropout_rate=0.999999, learning_rate=0.0),
+    )
+    recorder = Recorder()
+    estimator.train(batch, hooks=[recorder])
+    estimator.train(batch, hooks=[recorder])
+    untouched = estimator.evaluate(batch)["accuracy"]
+    self.assertAllClose(recorder.accuracies, [untouched, np.nan])
 
 
 if __name__ == "__main__":

@@ -21,14 +21,11 @@ class FakeRun:
     self.global_step = 0
     self.loss = 2.25
     self.values = {
-      "accuracy": np.float32(0.75),
+      "correct": np.float32([1, 1, 0, 1]),
       "rate": np.float32(0.01),
     }
     self.calls = []
-    self.estimator = types.SimpleNamespace(evaluate=self._evaluate)
-
-  def save_checkpoint(self):
-    self.calls.append("save")
+    self.estimator = types.SimpleNamespace(evaluate_in_memory=self._evaluate)
 
   def _evaluate(self, input_fn, name):
     self.calls.append(name)
@@ -84,7 +81,7 @@ class ReportsTest(parameterized.TestCase):
         "Validation error: 50.0%",
       ],
     )
-    self.assertEqual(run.calls, ["save", "validation"] * 2)
+    self.assertEqual(run.calls, ["validation"] * 2)
 
   def test_precision_of_three_sets_each_thousand_steps_and_at_the_end(self):
     hook = reports.PrecisionReport(self_test_splits())
@@ -102,7 +99,7 @@ class ReportsTest(parameterized.TestCase):
       ],
     )
     self.assertEqual(lines[6:], lines[:6])
-    self.assertEqual(run.calls, ["save", "training", "validation", "test"] * 2)
+    self.assertEqual(run.calls, ["training", "validation", "test"] * 2)
 
   def test_the_end_is_evaluated_once(self):
     hook = reports.PrecisionReport(self_test_splits())

@@ -1,0 +1,207 @@
+import os
+
+import numpy as np
+import tensorflow as tf
+from absl.testing import parameterized
+
+from estimators import RunConfig, checkpoints
+from estimators.checkpoints import InputPosition, Saver
+from estimators.once import Objects
+from tests.estimators import toys
+
+
+class CheckpointTest(parameterized.TestCase, tf.test.TestCase):
+  def save(self, variables, position=None, step=7):
+    """Writes a checkpoint of variables and an InputPosition."""
+    config = RunConfig(keep_checkpoint_max=3)
+    position = position or InputPosition(tf.data.Dataset.range(3))
+    saver = Saver(self.get_temp_dir(), config, variables, position)
+    return saver.save(step)
+
+
+class VariablesTest(CheckpointTest):
+  def variables(self):
+    return {
+      "a/b": tf.Variable([1.0, 2.0]),
+      "a/c/d": tf.Variable(3),
+      "e": tf.Variable("text"),
+    }
+
+  def test_names_and_values(self):
+    path = self.save(self.variables())
+    self.assertEqual(os.path.basename(path), "model.ckpt-7")
+    self.assertEqual(checkpoints.step_of(path), 7)
+    self.assertEqual(
+      checkpoints.names(path), {"a/b": [2], "a/c/d": [], "e": []}
+    )
+    self.assertAllEqual(checkpoints.value(path, "a/b"), [1, 2])
+    self.assertEqual(checkpoints.value(path, "e"), b"text")
+
+  def test_restore(self):
+    path = self.save(self.variables())
+    changed = self.variables()
+    changed["a/b"].assign([5, 6])
+    changed["a/c/d"].assign(9)
+    checkpoints.restore(path, {"a/b": changed["a/b"]})
+    self.assertAllEqual(changed["a/b"], [1, 2])
+    self.assertAllEqual(changed["a/c/d"], 9)
+
+  def test_restore_of_keras_objects(self):
+    objects = Objects()
+    with objects.active():
+      toys.network()(np.zeros([1, 4], np.float32))
+      toys.adam().build(objects.trainable_variables())
+    values = {
+      name: np.full(variable.shape, i + 1)
+      for i, (name, variable) in enumerate(objects.variables().items())
+    }
+    for name, variable in objects.variables().items():
+      variable.assign(values[name])
+    path = self.save(objects.variables())
+    for variable in objects.variables().values():
+      variable.assign(np.zeros(variable.shape))
+    checkpoints.restore(path, objects.variables())
+    for name, variable in objects.variables().items():
+      self.assertAllEqual(variable, values[name])
+
+  def test_missing_values(self):
+    path = self.save(self.variables())
+    more = {"x": tf.Variable(1.0), **self.variables()}
+    with self.assertRaisesRegex(ValueError, r"no value for \['x'\].*'a/b'"):
+      checkpoints.restore(path, more)
+    more["a/c/d"].assign(9)
+    checkpoints.restore(path, more, optional={"x"})
+    self.assertAllEqual(more["a/c/d"], 3)
+    self.assertAllEqual(more["x"], 1.0)
+
+  def test_another_shape(self):
+    path = self.save(self.variables())
+    with self.assertRaisesRegex(ValueError, r"a/b of shape \[2\].*\[3\]"):
+      checkpoints.restore(path, {"a/b": tf.Variable([1.0, 2.0, 3.0])})
+
+  @parameterized.parameters([["a", "a/b"]], [["a/b", "a"]])
+  def test_a_variable_cannot_be_a_folder(self, names):
+    with self.assertRaisesRegex(ValueError, "'a.*rename one"):
+      checkpoints.tree({name: tf.Variable(1) for name in names})
+
+  def test_the_newest_are_kept_also_by_the_next_saver(self):
+    for step in (0, 5, 5, 10):
+      self.save(self.variables(), step=step)
+    self.save(self.variables(), step=20)
+    found = tf.train.get_checkpoint_state(self.get_temp_dir())
+    self.assertEqual(
+      [checkpoints.step_of(p) for p in found.all_model_checkpoint_paths],
+      [5, 10, 20],
+    )
+    names = tf.io.gfile.glob(self.get_temp_dir() + "/*.index")
+    self.assertLen(names, 3)
+
+
+def shuffled(size=12):
+  return tf.data.Dataset.range(size).shuffle(5).repeat(2)
+
+
+def generated(size=24):
+  def generate():
+    yield from range(size)
+
+  spec = tf.TensorSpec([], tf.int64)
+  return tf.data.Dataset.from_generator(generate, output_signature=spec)
+
+
+class InputPositionTest(CheckpointTest):
+  def read(self, position, count):
+    values = [next(position.iterator).numpy() for _ in range(count)]
+    position.advance(count)
+    return values
+
+  @parameterized.parameters(
+    (shuffled, "state"),
+    (lambda: shuffled().map(lambda x: 3 * x).batch(1).prefetch(2), "state"),
+    (generated, "count"),
+    (lambda: generated().shuffle(5).batch(1), "count"),
+    (
+      lambda: shuffled().map(
+        lambda x: tf.py_function(lambda x: x + 1, [x], tf.int64)
+      ),
+      "count",
+    ),
+  )
+  def test_goes_on_where_it_stopped(self, make, how):
+    def begin():
+      tf.random.set_seed(1)
+      return InputPosition(make())
+
+    position = begin()
+    self.save({}, position)
+    self.read(position, 4)
+    path = self.save({}, position)
+    self.assertEqual(position.saves_state, how == "state")
+    expected = self.read(position, 10)
+    for _ in range(2):
+      again = begin()
+      again.restore(path)
+      self.assertTrue(again.restored)
+      self.assertAllEqual(self.read(again, 2), expected[:2])
+      expected = expected[2:]
+      path = self.save({}, again)
+
+  def test_counting_is_warned_of_once(self):
+    position = InputPosition(generated().shuffle(5))
+    saver = Saver(self.get_temp_dir(), RunConfig(), {}, position)
+    with self.assertNoLogs("tensorflow", "WARNING"):
+      saver.save(0)  # Nothing was read, so there is no state as yet.
+    self.read(position, 1)
+    with self.assertLogs("tensorflow", "WARNING") as logs:
+      saver.save(1)
+      saver.save(2)
+    self.assertLen(logs.output, 1)
+    self.assertIn("cannot be saved", logs.output[0])
+
+  def test_begins_anew_after_a_clean_end(self):
+    dataset = tf.data.Dataset.range(3)
+    for has_more, batches, finished in (
+      (False, 3, True),
+      (True, 3, True),
+      (True, 2, False),
+    ):
+      position = InputPosition(dataset)
+      self.read(position, batches)
+      position.finish(has_more)
+      self.assertEqual(position.finished, finished)
+      again = InputPosition(dataset)
+      again.restore(self.save({}, position))
+      self.assertEqual(again.restored, not finished)
+      self.assertEqual(self.read(again, 1), [0 if finished else 2])
+
+  def test_input_of_another_kind(self):
+    position = InputPosition(tf.data.Dataset.range(30))
+    self.read(position, 4)
+    path = self.save({}, position)
+    for other in (
+      tf.data.Dataset.range(31),
+      generated(),
+      tf.data.Dataset.range(30).batch(1),
+      # The same by its looks, but its operations cannot take the state.
+      tf.data.Dataset.range(30)
+      .interleave(lambda x: tf.data.Dataset.from_tensors(x))
+      .apply(tf.data.experimental.assert_cardinality(30)),
+    ):
+      again = InputPosition(other)
+      with self.assertLogs("tensorflow", "WARNING") as logs:
+        again.restore(path)
+      self.assertIn("not of the kind", logs.output[0])
+      self.assertFalse(again.restored)
+      self.assertAllEqual(np.ravel(self.read(again, 2)), [0, 1])
+
+  def test_a_checkpoint_without_position(self):
+    variable = tf.Variable(1)
+    path = tf.train.Checkpoint(a=variable).save(self.get_temp_dir() + "/model")
+    position = InputPosition(tf.data.Dataset.range(3))
+    position.restore(path)
+    self.assertFalse(position.restored)
+    self.assertEqual(self.read(position, 1), [0])
+
+
+if __name__ == "__main__":
+  tf.test.main()

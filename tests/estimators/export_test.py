@@ -1,0 +1,573 @@
+"""Tests of the SavedModels that an Estimator writes.
+
+The model of most of them is y = 0.8 x: its slope begins at 1, and the one step
+that it is trained for, with x = 1 and label 0, takes it to 1 - 0.1 * 2.
+"""
+
+import functools
+import json
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl.testing import parameterized
+from tensorflow.core.protobuf import saved_model_pb2
+
+from estimators import (
+  Estimator,
+  EstimatorSpec,
+  ModeKeys,
+  RunConfig,
+  export,
+  minimize,
+  once,
+)
+from tests.estimators import toys
+from tests.estimators.helpers import line_receiver_fn, new_folder, served
+
+SLOPE = 0.8
+RAW = export.build_raw_serving_input_receiver_fn(
+  {"x": tf.TensorSpec([None], tf.float32)}
+)
+PARSING = export.build_parsing_serving_input_receiver_fn(
+  {"x": tf.io.FixedLenFeature([], tf.float32)}
+)
+
+
+@once
+def slope():
+  return keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")
+
+
+@once
+def sgd():
+  return keras.optimizers.SGD(0.1)
+
+
+def slope_fn(features, labels, mode, outputs=None, x_of=None):
+  """y = slope * x, with x made of the features by x_of (default: "x")."""
+  x = x_of(features) if x_of else features["x"]
+  y = slope()(tf.reshape(x, [-1, 1]))[:, 0]
+  if mode == ModeKeys.PREDICT:
+    given = outputs(y) if outputs else None
+    return EstimatorSpec(mode, predictions={"y": y}, export_outputs=given)
+  loss = tf.reduce_mean(tf.square(y - labels))
+  return EstimatorSpec(mode, loss=loss, train_op=minimize(loss, sgd()))
+
+
+def bound(**kwargs):
+  """slope_fn with some arguments, as an Estimator takes it."""
+  return lambda features, labels, mode: slope_fn(
+    features, labels, mode, **kwargs
+  )
+
+
+@functools.cache
+def trained_dir():
+  """Returns a model_dir in which the slope is 0.8."""
+  model_dir = new_folder()
+  one = tf.ones([4])
+  Estimator(bound(), model_dir).train(
+    lambda: tf.data.Dataset.from_tensors(({"x": one}, 0 * one)), steps=1
+  )
+  return model_dir
+
+
+def trained(**kwargs):
+  return Estimator(bound(**kwargs), trained_dir())
+
+
+def serialized(**features):
+  """Returns a tf.train.Example of lists of floats, serialized."""
+  return tf.train.Example(
+    features=tf.train.Features(
+      feature={
+        name: tf.train.Feature(float_list=tf.train.FloatList(value=values))
+        for name, values in features.items()
+      }
+    )
+  ).SerializeToString()
+
+
+def signatures_of(path):
+  """Returns the signatures of a SavedModel's file, by name."""
+  proto = saved_model_pb2.SavedModel()
+  with open(os.path.join(path, "saved_model.pb"), "rb") as file:
+    proto.ParseFromString(file.read())
+  signatures = dict(proto.meta_graphs[0].signature_def)
+  return {k: v for k, v in signatures.items() if not k.startswith("__")}
+
+
+# Prints the outputs of [path, {input: value}] pairs, in a process that knows
+# nothing but TensorFlow.
+SERVE = """
+import json, sys
+import tensorflow as tf
+for path, inputs in json.load(sys.stdin):
+  model = tf.saved_model.load(path)
+  inputs = {name: tf.constant(value) for name, value in inputs.items()}
+  outputs = model.signatures["serving_default"](**inputs)
+  print(json.dumps({k: v.numpy().tolist() for k, v in outputs.items()}))
+"""
+
+
+def served_in_fresh_process(requests):
+  done = subprocess.run(
+    [sys.executable, "-c", SERVE],
+    input=json.dumps(requests),
+    capture_output=True,
+    text=True,
+    check=True,
+    cwd=new_folder(),
+    env={"TF_CPP_MIN_LOG_LEVEL": "3", "PATH": os.environ["PATH"]},
+  )
+  return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def vocabulary_file():
+  path = os.path.join(new_folder(), "vocabulary.txt")
+  with open(path, "w") as file:
+    file.write("cat\ndog\n")
+  return path
+
+
+def trained_on_words(to_number):
+  """Returns an Estimator of y = slope * to_number(word)."""
+  estimator = Estimator(
+    bound(x_of=lambda features: tf.cast(to_number(features["w"]), tf.float32)),
+    new_folder(),
+  )
+  words = tf.constant(["dog", "cow"])
+  return estimator.train(
+    lambda: tf.data.Dataset.from_tensors(({"w": words}, tf.zeros([2]))), steps=1
+  )
+
+
+class FreshProcessTest(tf.test.TestCase):
+  def test_outputs_equal_those_of_predict(self):
+    words, digits = ["dog", "cat", "cow"], toys.network_data(5)[0]
+    requests, wanted = [], []
+
+    def add(estimator, receiver_fn, features, **inputs):
+      path = estimator.export_saved_model(new_folder(), receiver_fn)
+      predictions = estimator.predict(
+        lambda: tf.data.Dataset.from_tensors(features)
+      )
+      requests.append([path, inputs])
+      wanted.append(list(predictions))
+      return path
+
+    vocabulary = vocabulary_file()
+
+    @once
+    def lookup():
+      return keras.layers.StringLookup(vocabulary=vocabulary)
+
+    @once
+    def table():
+      return tf.lookup.StaticHashTable(
+        tf.lookup.TextFileInitializer(
+          vocabulary,
+          tf.string,
+          tf.lookup.TextFileIndex.WHOLE_LINE,
+          tf.int64,
+          tf.lookup.TextFileIndex.LINE_NUMBER,
+        ),
+        default_value=-1,
+      )
+
+    raw_words = export.build_raw_serving_input_receiver_fn(
+      {"w": tf.TensorSpec([None], tf.string)}
+    )
+    for to_number in (
+      lambda words: lookup()(words),
+      lambda words: table().lookup(words),
+    ):
+      path = add(trained_on_words(to_number), raw_words, {"w": words}, w=words)
+      self.assertEqual(
+        os.listdir(os.path.join(path, "assets")), ["vocabulary.txt"]
+      )
+    os.remove(vocabulary)
+
+    # Batch norm and dropout, in the state of prediction.
+    network = Estimator(toys.network_fn, new_folder()).train(
+      toys.input_of(*toys.network_data(), batch_size=8)
+    )
+
+    def receiver_fn():
+      x = tf.compat.v1.placeholder(tf.float32, [None, 4])
+      return export.TensorServingInputReceiver(x, x)
+
+    add(network, receiver_fn, digits, input=digits.tolist())
+
+    results = served_in_fresh_process(requests)
+    for result, rows in zip(results, wanted, strict=True):
+      self.assertEqual(list(result), list(rows[0]))
+      for name, values in result.items():
+        self.assertAllClose(values, [row[name] for row in rows], atol=1e-6)
+    # In the vocabulary's order; unknown words are 0 for Keras, -1 here.
+    keras_y = np.array(results[0]["y"])
+    table_y = np.array(results[1]["y"])
+    self.assertAllClose(keras_y / keras_y[1], [2, 1, 0])
+    self.assertAllClose(table_y / table_y[0], [1, 0, -1])
+
+
+class ReceiverTest(tf.test.TestCase, parameterized.TestCase):
+  def export(self, receiver_fn, **kwargs):
+    return trained(**kwargs).export_saved_model(new_folder(), receiver_fn)
+
+  def test_raw(self):
+    path = self.export(RAW)
+    self.assertAllClose(served(path, x=[1.0, 2.0]), {"y": [0.8, 1.6]})
+    (signature,) = signatures_of(path).values()
+    self.assertEqual(signature.inputs["x"].tensor_shape.dim[0].size, -1)
+
+  def test_raw_takes_arrays_and_a_batch_size(self):
+    receiver_fn = export.build_raw_serving_input_receiver_fn(
+      {"x": np.zeros([7], np.float32)}, default_batch_size=3
+    )
+    (signature,) = signatures_of(self.export(receiver_fn)).values()
+    self.assertEqual(signature.inputs["x"].tensor_shape.dim[0].size, 3)
+    self.assertEqual(signature.inputs["x"].dtype, tf.float32.as_datatype_enum)
+
+  def test_raw_makes_names_that_a_signature_can_have(self):
+    receiver_fn = export.build_raw_serving_input_receiver_fn(
+      {
+        "hours per week": tf.TensorSpec([None]),
+        "2nd": tf.TensorSpec([None]),
+      }
+    )
+    path = self.export(
+      receiver_fn, x_of=lambda f: f["hours per week"] + 10 * f["2nd"]
+    )
+    outputs = served(path, hours_per_week=[1.0], arg_2nd=[2.0])
+    self.assertAllClose(outputs, {"y": [0.8 * 21]})
+
+  def test_parsing(self):
+    path = self.export(PARSING)
+    examples = [serialized(x=[1.0]), serialized(x=[2.0])]
+    self.assertAllClose(served(path, examples=examples), {"y": [0.8, 1.6]})
+
+  def test_parsing_sparse_and_ragged_features(self):
+    receiver_fn = export.build_parsing_serving_input_receiver_fn(
+      {
+        "sparse": tf.io.VarLenFeature(tf.float32),
+        "ragged": tf.io.RaggedFeature(tf.float32),
+      }
+    )
+
+    def x_of(features):
+      return tf.sparse.reduce_sum(features["sparse"], 1) + 10 * tf.reduce_sum(
+        features["ragged"], 1
+      )
+
+    path = self.export(receiver_fn, x_of=x_of)
+    examples = [
+      serialized(sparse=[1.0, 2.0], ragged=[]),
+      serialized(sparse=[], ragged=[1.0, 2.0, 3.0]),
+    ]
+    outputs = served(path, examples=examples)
+    self.assertAllClose(outputs, {"y": [0.8 * 3, 0.8 * 60]})
+
+  def test_own_function_with_a_placeholder_and_a_set_shape(self):
+    # Keras needs the shape, which no operation tells.
+    def receiver_fn():
+      images = tf.compat.v1.placeholder(tf.string, [None], "images")
+      pixels = tf.map_fn(
+        lambda image: tf.io.decode_raw(image, tf.float32),
+        images,
+        fn_output_signature=tf.float32,
+      )
+      pixels.set_shape([None, 2])
+      return export.ServingInputReceiver({"pixels": pixels}, {"image": images})
+
+    def x_of(features):
+      self.assertEqual(features["pixels"].shape.as_list(), [None, 2])
+      return features["pixels"][:, 1]
+
+    path = self.export(receiver_fn, x_of=x_of)
+    image = np.array([5, 1], np.float32).tobytes()
+    self.assertAllClose(served(path, image=[image]), {"y": [0.8]})
+
+  def test_one_tensor_is_the_feature_and_the_input(self):
+    def receiver_fn():
+      x = tf.compat.v1.placeholder(tf.float32, [None])
+      return export.ServingInputReceiver(10 * x, x)
+
+    path = self.export(receiver_fn, x_of=lambda f: f["feature"])
+    self.assertAllClose(served(path, input=[1.0]), {"y": [8.0]})
+
+  def test_tensor_receiver(self):
+    def receiver_fn():
+      x = tf.compat.v1.placeholder(tf.float32, [None])
+      return export.TensorServingInputReceiver(10 * x, {"ten": x})
+
+    path = self.export(receiver_fn, x_of=lambda feature: feature)
+    self.assertAllClose(served(path, ten=[1.0]), {"y": [8.0]})
+
+  def test_alternatives(self):
+    def receiver_fn():
+      text = tf.compat.v1.placeholder(tf.string, [None])
+      x = tf.strings.to_number(text)
+      return export.ServingInputReceiver(
+        {"x": x}, {"text": text}, {"number": {"x": x}, "one": x}
+      )
+
+    path = self.export(receiver_fn)
+    for name, inputs in (
+      ("serving_default", {"text": ["2"]}),
+      ("number:serving_default", {"x": [2.0]}),
+      ("one:serving_default", {"input": [2.0]}),
+    ):
+      self.assertAllClose(served(path, name, **inputs), {"y": [1.6]})
+
+  def test_features_that_the_model_does_not_use(self):
+    receiver_fn = export.build_raw_serving_input_receiver_fn(
+      {"x": tf.TensorSpec([None]), "unused": tf.TensorSpec([None], tf.string)}
+    )
+    outputs = served(self.export(receiver_fn), x=[1.0], unused=["a"])
+    self.assertAllClose(outputs, {"y": [0.8]})
+
+  @parameterized.parameters(
+    (None, {"x": 1}, "features .* must be given"),
+    ({"x": tf.zeros([1])}, None, "receiver_tensors .* must be given"),
+    ({"x": 1.0}, {"x": tf.zeros([1])}, "features must be a dictionary"),
+    ({1: tf.zeros([1])}, {"x": tf.zeros([1])}, "features must be a dictionary"),
+    (
+      {"x": tf.zeros([1])},
+      {"x": tf.sparse.from_dense([[1.0]])},
+      "fed dense tensors",
+    ),
+    ({"x": tf.zeros([1])}, {"a b": tf.zeros([1])}, "name it 'a_b'"),
+  )
+  def test_wrong_receivers(self, features, tensors, message):
+    with self.assertRaisesRegex(ValueError, message):
+      export.ServingInputReceiver(features, tensors)
+
+  def test_tensor_receiver_takes_one_tensor(self):
+    x = tf.zeros([1])
+    with self.assertRaisesRegex(ValueError, "takes one tensor"):
+      export.TensorServingInputReceiver({"x": x}, x)
+
+
+class SignatureTest(tf.test.TestCase, parameterized.TestCase):
+  def export(self, outputs, receiver_fn=PARSING):
+    return trained(outputs=outputs).export_saved_model(
+      new_folder(), receiver_fn
+    )
+
+  def test_methods_and_names(self):
+    def outputs(y):
+      classes = tf.as_string(y[:, None] > 1)
+      return {
+        "serving_default": export.ClassificationOutput(y[:, None], classes),
+        "regression": export.RegressionOutput(y),
+        "predict": export.PredictOutput({"y": y, "twice/y": 2 * y}),
+      }
+
+    path = self.export(outputs)
+    signatures = signatures_of(path)
+    self.assertEqual(
+      {
+        name: (
+          signature.method_name.removeprefix("tensorflow/serving/"),
+          sorted(signature.inputs),
+          sorted(signature.outputs),
+        )
+        for name, signature in signatures.items()
+      },
+      {
+        "serving_default": ("classify", ["inputs"], ["classes", "scores"]),
+        "regression": ("regress", ["inputs"], ["outputs"]),
+        "predict": ("predict", ["examples"], ["twice/y", "y"]),
+      },
+    )
+    examples = [serialized(x=[1.0]), serialized(x=[2.0])]
+    classified = served(path, inputs=examples)
+    self.assertAllClose(classified["scores"], [[0.8], [1.6]])
+    self.assertAllEqual(classified["classes"], [[b"false"], [b"true"]])
+    self.assertAllClose(
+      served(path, "regression", inputs=examples), {"outputs": [0.8, 1.6]}
+    )
+    self.assertAllClose(
+      served(path, "predict", examples=examples),
+      {"y": [0.8, 1.6], "twice/y": [1.6, 3.2]},
+    )
+
+  def test_a_single_output_is_the_default_as_well(self):
+    path = self.export(lambda y: {"slope": export.PredictOutput(y)}, RAW)
+    self.assertEqual(set(signatures_of(path)), {"slope", "serving_default"})
+    for name in ("slope", "serving_default"):
+      self.assertAllClose(served(path, name, x=[1.0]), {"output": [0.8]})
+
+  def test_a_signature_that_does_not_fit_is_left_out_with_a_warning(self):
+    def outputs(y):
+      return {
+        "serving_default": export.RegressionOutput(y),
+        "predict": export.PredictOutput({"y": y}),
+      }
+
+    with self.assertLogs("tensorflow", "WARNING") as logs:
+      path = self.export(outputs, RAW)
+    self.assertIn("'serving_default' is left out", logs.output[0])
+    self.assertIn("RegressionOutput needs one string tensor", logs.output[0])
+    self.assertEqual(list(signatures_of(path)), ["predict"])
+
+  def test_no_signature_fits(self):
+    with (
+      self.assertLogs("tensorflow", "WARNING"),
+      self.assertRaisesRegex(ValueError, "none of the outputs"),
+    ):
+      self.export(
+        lambda y: {"serving_default": export.RegressionOutput(y)}, RAW
+      )
+
+  @parameterized.parameters(
+    (lambda: export.ClassificationOutput(), "scores, classes or both"),
+    (lambda: export.ClassificationOutput(tf.zeros([1], tf.int32)), "floating"),
+    (lambda: export.ClassificationOutput(classes=tf.zeros([1])), "string"),
+    (lambda: export.RegressionOutput(tf.zeros([1], tf.int32)), "floating"),
+    (lambda: export.RegressionOutput(1.0), "floating tensor"),
+  )
+  def test_wrong_outputs(self, make, message):
+    with self.assertRaisesRegex(ValueError, message):
+      make()
+
+  def test_predict_output_takes_tensors(self):
+    with self.assertRaisesRegex(TypeError, "'y': 1.0"):
+      export.PredictOutput({"y": 1.0})
+
+  def test_export_outputs_of_a_spec_are_checked(self):
+    x = tf.zeros([1])
+    predict = export.PredictOutput(x)
+    for outputs, error, message in (
+      ([predict], TypeError, "must be a dictionary"),
+      ({"a": x}, TypeError, r"export_outputs\['a'\]"),
+      ({"a": predict, "b": predict}, ValueError, "name it 'serving_default'"),
+    ):
+      with self.assertRaisesRegex(error, message):
+        EstimatorSpec(ModeKeys.PREDICT, predictions=x, export_outputs=outputs)
+
+
+class FolderTest(tf.test.TestCase):
+  def test_two_in_a_second_get_folders_of_their_own(self):
+    base = os.path.join(new_folder(), "not", "there", "yet")
+    estimator = trained()
+    paths = [estimator.export_saved_model(base, RAW) for _ in range(2)]
+    names = [os.path.basename(path) for path in paths]
+    self.assertGreater(int(names[1]), int(names[0]))
+    self.assertTrue(all(len(name) == 10 for name in names), names)
+    # No temporary folder is left.
+    self.assertEqual(sorted(os.listdir(base)), names)
+
+  def test_nobody_sees_an_unfinished_export(self):
+    base = new_folder()
+    seen = []
+
+    def outputs(y):
+      seen.append(os.listdir(base))
+      return None
+
+    trained(outputs=outputs).export_saved_model(base, RAW)
+    self.assertTrue(all(n.startswith("temp-") for names in seen for n in names))
+
+  def test_temporary_folder_of_a_killed_export_is_in_nobodys_way(self):
+    base = new_folder()
+    first = trained().export_saved_model(base, RAW)
+    number = int(os.path.basename(first))
+    for later in range(60):
+      os.mkdir(os.path.join(base, f"temp-{number + later}"))
+    second = trained().export_saved_model(base, RAW)
+    self.assertAllClose(served(second, x=[1.0]), {"y": [0.8]})
+
+  def test_assets_extra(self):
+    source = os.path.join(new_folder(), "labels.txt")
+    with open(source, "w") as file:
+      file.write("a\nb\n")
+    path = trained().export_saved_model(
+      new_folder(),
+      RAW,
+      assets_extra={"labels.txt": source, "deep/er/names.txt": source},
+    )
+    for name in ("labels.txt", "deep/er/names.txt"):
+      with open(os.path.join(path, "assets.extra", name)) as file:
+        self.assertEqual(file.read(), "a\nb\n")
+
+
+class EstimatorTest(tf.test.TestCase):
+  def test_an_older_checkpoint(self):
+    estimator = Estimator(toys.line_fn, new_folder())
+    one = toys.input_of([1.0], np.float32([1]))
+    estimator.train(one, steps=1)
+    first = estimator.latest_checkpoint()
+    estimator.train(one, steps=1)
+    base = new_folder()
+    path = estimator.export_saved_model(
+      base, line_receiver_fn, checkpoint_path=first
+    )
+    w = toys.line_steps([([1], [1])])  # 0.2
+    self.assertAllClose(served(path, x=[1.0])["y"], [w])
+    # And the newest one again.
+    path = estimator.export_saved_model(base, line_receiver_fn)
+    w = toys.line_steps([([1], [1])] * 2)  # 0.36
+    self.assertAllClose(served(path, x=[1.0])["y"], [w])
+
+  def test_under_a_strategy(self):
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    config = RunConfig(train_distribute=strategy, tf_random_seed=1)
+    estimator = Estimator(toys.network_fn, new_folder(), config).train(
+      toys.input_of(*toys.network_data(), batch_size=8)
+    )
+
+    def receiver_fn():
+      x = tf.compat.v1.placeholder(tf.float32, [None, 4])
+      return export.TensorServingInputReceiver(x, x)
+
+    path = estimator.export_saved_model(new_folder(), receiver_fn)
+    features = toys.network_data(5)[0]
+    rows = list(estimator.predict(toys.input_of(features)))
+    self.assertAllClose(
+      served(path, input=features)["probabilities"],
+      [row["probabilities"] for row in rows],
+    )
+
+  def test_warm_start_without_training(self):
+    estimator = Estimator(bound(), new_folder(), warm_start_from=trained_dir())
+    with self.assertLogs("tensorflow", "INFO") as logs:
+      path = estimator.export_saved_model(new_folder(), RAW)
+    self.assertAllClose(served(path, x=[1.0]), {"y": [0.8]})
+    self.assertIn("Exporting the values of the warm start", str(logs.output))
+
+  def test_errors(self):
+    base = new_folder()
+    untrained = Estimator(bound(), new_folder())
+    with self.assertRaisesRegex(ValueError, "untrained"):
+      untrained.export_saved_model(base, RAW)
+    with self.assertRaisesRegex(
+      ValueError, "there is no checkpoint '/no/such'"
+    ):
+      trained().export_saved_model(base, RAW, checkpoint_path="/no/such")
+    with self.assertRaisesRegex(ValueError, "a function that returns"):
+      trained().export_saved_model(base, None)
+    with self.assertRaisesRegex(ValueError, "must return .* returned {}"):
+      trained().export_saved_model(base, dict)
+
+    def with_table():
+      words = tf.compat.v1.placeholder(tf.string, [None])
+      table = tf.lookup.StaticHashTable(
+        tf.lookup.KeyValueTensorInitializer(["a"], [1.0]), 0.0
+      )
+      return export.ServingInputReceiver(
+        {"x": table.lookup(words)}, {"words": words}
+      )
+
+    with self.assertRaisesRegex(ValueError, "table from a @once function"):
+      trained().export_saved_model(base, with_table)
+    self.assertEmpty(os.listdir(base))
+
+
+if __name__ == "__main__":
+  tf.test.main()

@@ -1,0 +1,58 @@
+"""What the tests around the runner share: folders, events, exports."""
+
+import atexit
+import collections
+import functools
+import shutil
+import tempfile
+
+import tensorflow as tf
+from tensorboard.backend.event_processing import event_accumulator
+
+from estimators import export
+from tests.estimators import toys
+
+
+@functools.cache
+def _root():
+  root = tempfile.mkdtemp()
+  atexit.register(shutil.rmtree, root, ignore_errors=True)
+  return root
+
+
+def new_folder():
+  """Returns a new empty folder, which goes when the process ends."""
+  return tempfile.mkdtemp(dir=_root())
+
+
+def scalars(directory):
+  """Returns what TensorBoard finds: dictionary of tag to {step: value}."""
+  events = event_accumulator.EventAccumulator(
+    directory, {event_accumulator.TENSORS: 0}
+  ).Reload()
+  found = collections.defaultdict(dict)
+  for tag in events.Tags()["tensors"]:
+    metadata = events.SummaryMetadata(tag)
+    if metadata.plugin_data.plugin_name == "scalars":
+      for event in events.Tensors(tag):
+        found[tag][event.step] = float(tf.make_ndarray(event.tensor_proto))
+  return dict(found)
+
+
+def line_receiver_fn():
+  """Serves the models of toys.py that take one tensor [B]; input: `x`."""
+  x = tf.compat.v1.placeholder(tf.float32, [None])
+  return export.TensorServingInputReceiver(x, {"x": x})
+
+
+def served(path, signature="serving_default", **inputs):
+  """Returns what a SavedModel's signature gives, as NumPy arrays."""
+  model = tf.saved_model.load(path)
+  inputs = {name: tf.constant(value) for name, value in inputs.items()}
+  outputs = model.signatures[signature](**inputs)
+  return {name: value.numpy() for name, value in outputs.items()}
+
+
+def slope_after(steps):
+  """Returns the slope of `toys.line_fn` after steps on x = 1, y = 1."""
+  return toys.line_steps([([1], [1])] * steps)

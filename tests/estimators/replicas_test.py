@@ -1,0 +1,232 @@
+import keras
+import numpy as np
+import tensorflow as tf
+from absl.testing import parameterized
+
+from estimators import (
+  Estimator,
+  EstimatorSpec,
+  ModeKeys,
+  NanLossDuringTrainingError,
+  RunConfig,
+  minimize,
+  once,
+  replicas,
+)
+from tests.estimators import toys
+from tests.estimators.toys import RecordingHook
+
+
+class OnReplicasTest(parameterized.TestCase, tf.test.TestCase):
+  def run_on(self, batch, keep_one, step=lambda batch, weight: (batch, weight)):
+    """Returns what `step` returns on each of two replicas."""
+    strategy = toys.two_replicas()
+
+    @tf.function
+    def run(batch):
+      result = replicas.on_replicas(strategy, step, batch, keep_one)
+      return tf.nest.map_structure(strategy.experimental_local_results, result)
+
+    return run(batch)
+
+  @parameterized.parameters(
+    (4, False, [[0, 1], [2, 3]], [0.5, 0.5]),
+    (5, False, [[0, 1], [2, 3, 4]], [0.4, 0.6]),
+    (5, True, [[0, 1], [2, 3, 4]], [0.4, 0.6]),
+    (1, False, [[], [0]], [0, 1]),
+    (1, True, [[0], [0]], [0, 1]),
+  )
+  def test_slices_and_weights(self, size, keep_one, slices, weights):
+    batch = {"x": tf.range(size), "y": tf.ones([size, 2]), "z": tf.constant(7)}
+    found, found_weights = self.run_on(batch, keep_one)
+    for i in range(2):
+      self.assertAllEqual(found["x"][i], slices[i])
+      self.assertEqual(found["y"][i].shape, [len(slices[i]), 2])
+      self.assertAllEqual(found["z"][0], 7)
+    self.assertAllClose(found_weights, weights)
+
+  def test_sparse_and_ragged_tensors(self):
+    dense = np.array([[1, 0], [0, 2], [3, 0]])
+    sparse = tf.sparse.from_dense(dense)
+    ragged = tf.ragged.constant([[1], [], [2, 3]])
+
+    def step(batch, weight):
+      sparse, ragged = batch
+      return tf.sparse.to_dense(sparse), ragged.to_tensor(shape=[None, 2])
+
+    found = self.run_on((sparse, ragged), True, step)
+    self.assertAllEqual(found[0][0], dense[:1])
+    self.assertAllEqual(found[0][1], dense[1:])
+    self.assertAllEqual(found[1][0], [[1, 0]])
+    self.assertAllEqual(found[1][1], [[0, 0], [2, 3]])
+    for batch in (sparse, ragged, {"a": tf.constant(1), "b": tf.zeros([3, 1])}):
+      self.assertEqual(replicas.batch_size(batch), 3)
+    self.assertEqual(replicas.batch_size(tf.constant(1)), 1)
+
+  def test_leading_dimensions_that_differ(self):
+    with self.assertRaisesRegex(tf.errors.InvalidArgumentError, "batch as the"):
+      self.run_on((tf.zeros([4]), tf.zeros([3])), True)
+
+  def test_sums_and_joined_tensors(self):
+    strategy = toys.two_replicas()
+
+    @tf.function
+    def run(batch):
+      value = replicas.on_replicas(
+        strategy, lambda batch, weight: (batch, weight), batch, keep_one=False
+      )
+      return (
+        replicas.total(strategy, value[1]),
+        replicas.join(strategy, value[0], per_example=True),
+        replicas.join(strategy, value[0], per_example=False),
+      )
+
+    total, joined, first = run(tf.range(5))
+    self.assertAllClose(total, 1.0)
+    self.assertAllEqual(joined, range(5))
+    self.assertAllEqual(first, [0, 1])
+    plain = tf.range(5)
+    self.assertIs(replicas.total(None, plain), plain)
+    self.assertIs(replicas.join(None, plain, True), plain)
+
+
+@once
+def layers():
+  return keras.Sequential(
+    [keras.layers.Dense(8, activation="tanh"), keras.layers.Dense(3)]
+  )
+
+
+@once
+def sum_of_labels():
+  return keras.metrics.Sum()
+
+
+def classifier_fn(features, labels, mode):
+  """A network whose state does not depend on how a batch is split."""
+  logits = layers()(features)
+  tf.identity(labels, name="labels_tensor")
+  loss = tf.reduce_mean(
+    tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+  )
+  if mode == ModeKeys.TRAIN:
+    train_op = minimize(loss, toys.adam(), clip_norm=0.5)
+    return EstimatorSpec(mode, loss=loss, train_op=train_op)
+  correct = tf.equal(tf.argmax(logits, 1, tf.int32), labels)
+  accuracy, labels_sum = toys.accuracy(), sum_of_labels()
+  accuracy.update_state(labels, logits)
+  labels_sum.update_state(labels)
+  metrics = {
+    "accuracy": accuracy,
+    "labels": labels_sum,
+    "correct": tf.cast(correct, tf.float32),
+  }
+  return EstimatorSpec(mode, loss=loss, eval_metric_ops=metrics)
+
+
+# Batches of 5, which do not split evenly, and one of 1, too few for two.
+INPUT = toys.input_of(*toys.network_data(11), batch_size=5)
+
+
+def distributed(strategy):
+  return {"train_distribute": strategy, "eval_distribute": strategy}
+
+
+class TwoReplicasTest(parameterized.TestCase, tf.test.TestCase):
+  def estimator(self, model_fn=classifier_fn, folder="", **config):
+    folder = self.get_temp_dir() + folder
+    return Estimator(model_fn, folder, RunConfig(tf_random_seed=3, **config))
+
+  def assert_same_variables(self, one, other, tolerance):
+    names = one.get_variable_names()
+    self.assertEqual(names, other.get_variable_names())
+    for name in names:
+      self.assertAllClose(
+        *(e.get_variable_value(name) for e in (one, other)),
+        rtol=tolerance,
+        atol=tolerance,
+        msg=name,
+      )
+
+  def test_two_replicas_are_as_one(self):
+    one = self.estimator()
+    two = self.estimator(folder="/two", **distributed(toys.two_replicas()))
+    losses = RecordingHook(), RecordingHook(tensors={"y": "labels_tensor"})
+    for estimator, hook in zip((one, two), losses, strict=True):
+      estimator.train(INPUT, [hook]).train(INPUT, [hook])
+      self.assertEqual(hook.steps(), [1, 2, 3, 4, 5, 6])
+    self.assert_same_variables(one, two, 1e-5)
+    self.assertEqual(two.get_variable_value("global_step"), 6)
+    labels = toys.network_data(11)[1]
+    fetched = [values["y"] for values in losses[1].values[:3]]
+    self.assertAllEqual(np.concatenate(fetched), labels)
+
+    expected = one.evaluate(INPUT)
+    found = two.evaluate(INPUT)
+    for name in ("accuracy", "correct", "labels", "global_step"):
+      self.assertEqual(found[name], expected[name])
+    self.assertEqual(found["labels"], labels.sum())
+    self.assertAllClose(found["loss"], expected["loss"], 1e-6, 1e-6)
+
+    # Either reads what the other has written; and where only one of training
+    # and evaluation is distributed, it is the same as well.
+    results = self.estimator(folder="/two").evaluate(INPUT)
+    self.assertAllClose(results, found, 1e-6, 1e-6)
+    for name in distributed(None):
+      half = self.estimator(**{name: toys.two_replicas()})
+      self.assertAllClose(half.evaluate(INPUT), expected, 1e-6, 1e-6)
+    half.train(INPUT)
+    self.assert_same_variables(half, two.train(INPUT), 1e-5)
+
+  def test_resuming_under_a_strategy(self):
+    input_fn = toys.input_of(*toys.network_data(10), batch_size=5)
+    strategy = distributed(toys.two_replicas())
+    unbroken = self.estimator(toys.network_fn, "/unbroken", **strategy)
+    unbroken.train(input_fn)
+    self.estimator(toys.network_fn, **strategy).train(input_fn, steps=1)
+    broken = self.estimator(toys.network_fn, **strategy).train(input_fn)
+    self.assert_same_variables(broken, unbroken, 0)
+    # The running means of batch norm in memory, on both replicas, are those
+    # that are in the checkpoint.
+    results = broken.evaluate(input_fn)
+    one = self.estimator(toys.network_fn)
+    self.assertAllClose(one.evaluate(input_fn), results)
+
+  def test_the_runners_semantics(self):
+    x = [1, 2, 3, 4, 5, 6]
+    labels = np.float32([1, 1, 1, 1, np.inf, 1])
+    hook = RecordingHook(tensors={"x": "x_tensor"})
+    estimator = self.estimator(
+      toys.line_fn, save_checkpoints_steps=2, **distributed(toys.two_replicas())
+    )
+    input_fn = toys.input_of(x, labels)
+    estimator.train(input_fn, [hook], steps=1).train(input_fn, [hook], steps=2)
+    seen = [values["x"].tolist() for values in hook.values]
+    # Of one example the first replica has none, and is given it all the same;
+    # it then has no weight.
+    self.assertEqual([row[-1] for row in seen], [1, 2, 3])
+    batches = [([x], [y]) for x, y in zip(x, labels, strict=True)]
+    self.assertAllClose(
+      estimator.get_variable_value(toys.LINE), [[toys.line_steps(batches[:3])]]
+    )
+    with self.assertRaisesRegex(NanLossDuringTrainingError, "global_step 4"):
+      estimator.train(input_fn)
+    rows = list(estimator.predict(toys.input_of([1, 2], batch_size=2)))
+    w = estimator.get_variable_value(toys.LINE).item()
+    self.assertAllClose([row["y"] for row in rows], [w, 2 * w])
+
+  def test_the_global_gradient_is_clipped(self):
+    def model_fn(features, labels, mode):
+      spec = toys.line_fn(features, labels, mode)
+      train_op = minimize(spec.loss, toys.sgd(), clip_norm=3.0)
+      return EstimatorSpec(mode, loss=spec.loss, train_op=train_op)
+
+    estimator = self.estimator(model_fn, **distributed(toys.two_replicas()))
+    # The gradient is -2 mean(x y) = -44 / 3, clipped to -3. Clipped replica by
+    # replica it would be +4 -> 3 (one example) and -24 -> -3 (two).
+    estimator.train(toys.input_of([1, 2, 3], np.float32([-2, 6, 4]), 3))
+    self.assertAllClose(estimator.get_variable_value(toys.LINE), [[0.03]])
+
+
+if __name__ == "__main__":
+  tf.test.main()

@@ -1,0 +1,217 @@
+"""Tests of what is written for TensorBoard, and of reading it back."""
+
+import os
+import shutil
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl.testing import parameterized
+from tensorboard.backend.event_processing import event_accumulator
+
+from estimators import (
+  Estimator,
+  EstimatorSpec,
+  ModeKeys,
+  RunConfig,
+  minimize,
+  once,
+  summaries,
+)
+from tests.estimators import toys
+from tests.estimators.helpers import new_folder, scalars
+
+# The examples of batch i are i and i + 0.5.
+X = np.arange(0, 300, 0.5, dtype=np.float32)
+TRAIN = toys.input_of(X, X, batch_size=2)
+EVAL = toys.input_of([3.0, 5.0, 70.0], np.float32([0, 0, 0]), batch_size=2)
+PLUGINS = {
+  "mean_x": "scalars",
+  "block/mean_x": "scalars",
+  "x": "histograms",
+  "picture": "images",
+  "words": "text",
+}
+
+
+@once
+def slow_sgd():
+  return keras.optimizers.SGD(1e-6)
+
+
+def noted_fn(features, labels, mode):
+  """A line with summaries of all kinds."""
+  y = toys.line()(features[:, None])[:, 0]
+  tf.summary.scalar("mean_x", tf.reduce_mean(features))
+  with tf.name_scope("block"):
+    tf.summary.scalar("mean_x", 2 * tf.reduce_mean(features))
+  tf.summary.histogram("x", features)
+  tf.summary.image("picture", tf.zeros([1, 2, 2, 1]))
+  tf.summary.text("words", "some words")
+  loss = tf.reduce_mean(tf.square(y - labels))
+  train_op = minimize(loss, slow_sgd()) if mode == ModeKeys.TRAIN else None
+  metrics = {"error": tf.abs(y - labels)}
+  return EstimatorSpec(
+    mode, loss=loss, train_op=train_op, eval_metric_ops=metrics
+  )
+
+
+def plugins(directory):
+  """Returns {tag: plugin} and {tag: steps} of a folder's events."""
+  events = event_accumulator.EventAccumulator(
+    directory, {event_accumulator.TENSORS: 0}
+  ).Reload()
+  tags = events.Tags()["tensors"]
+  return (
+    {tag: events.SummaryMetadata(tag).plugin_data.plugin_name for tag in tags},
+    {tag: [event.step for event in events.Tensors(tag)] for tag in tags},
+    events,
+  )
+
+
+class ModelSummariesTest(tf.test.TestCase, parameterized.TestCase):
+  @parameterized.parameters(False, True)
+  def test_training_and_evaluation(self, mirrored):
+    strategy = None
+    if mirrored:
+      strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    config = RunConfig(train_distribute=strategy, eval_distribute=strategy)
+    estimator = Estimator(noted_fn, new_folder(), config)
+    estimator.train(TRAIN, steps=201)
+
+    found, steps, events = plugins(estimator.model_dir)
+    rates = {"global_step/sec": "scalars", "examples/sec": "scalars"}
+    own = {"loss": "scalars", "learning_rate": "scalars"}
+    # No other tags: none with the name of a loop or a replica before it.
+    self.assertEqual(found, {**PLUGINS, **own, **rates})
+    for tag in (*PLUGINS, *own):
+      self.assertEqual(steps[tag], [0, 100, 200], tag)
+    # The first time is the one to count from.
+    self.assertEqual(steps["global_step/sec"], [100, 200])
+    values = scalars(estimator.model_dir)
+    # A replica's summaries are of its part of the batch: the first half.
+    off = 0 if mirrored else 0.25
+    for step in (0, 100, 200):
+      self.assertAllClose(values["mean_x"][step], step + off)
+      self.assertAllClose(values["block/mean_x"][step], 2 * (step + off))
+      self.assertAllClose(values["learning_rate"][step], 1e-6)
+    self.assertAllClose(values["loss"][0], 0.125)  # Mean of 0 and 0.25.
+    for step in (100, 200):
+      self.assertAllClose(
+        values["examples/sec"][step], 2 * values["global_step/sec"][step]
+      )
+    graph = events.Graph()
+    self.assertIn("block", {node.name.split("/")[0] for node in graph.node})
+
+    results = estimator.evaluate(EVAL)
+    found, steps, _ = plugins(estimator.eval_dir())
+    self.assertEqual(
+      found,
+      {
+        **PLUGINS,
+        "loss": "scalars",
+        "error": "scalars",
+        "checkpoint_path": "text",
+      },
+    )
+    for tag in found:
+      self.assertEqual(steps[tag], [201], tag)
+    values = scalars(estimator.eval_dir())
+    # Of the first batch, 3 and 5; and of all.
+    self.assertAllClose(values["mean_x"][201], 3 if mirrored else 4)
+    self.assertAllClose(values["error"][201], results["error"])
+
+  def test_cadence(self):
+    estimator = Estimator(
+      noted_fn, new_folder(), RunConfig(save_summary_steps=4)
+    )
+    estimator.train(TRAIN, steps=6).train(TRAIN, steps=4)
+    values = scalars(estimator.model_dir)
+    self.assertEqual(sorted(values["mean_x"]), [0, 4, 8])
+    # The input went on where it was.
+    self.assertAllClose(values["mean_x"], {0: 0.25, 4: 4.25, 8: 8.25})
+
+  def test_none(self):
+    config = RunConfig(save_summary_steps=None, log_step_count_steps=None)
+    estimator = Estimator(noted_fn, new_folder(), config)
+    estimator.train(TRAIN, steps=3)
+    self.assertEqual(plugins(estimator.model_dir)[0], {})
+
+
+class WriterTest(tf.test.TestCase):
+  def test_one_a_folder(self):
+    folder = new_folder()
+    writer = summaries.writer_for(folder)
+    self.assertIs(summaries.writer_for(folder + "/"), writer)
+    self.assertIsNot(summaries.writer_for(new_folder()), writer)
+
+  def test_a_folder_that_was_deleted(self):
+    folder = new_folder()
+    for value in (1.0, 2.0):
+      writer = summaries.writer_for(folder)
+      summaries.write_evaluation(writer, {"loss": value}, 7, None)
+      self.assertEqual(
+        summaries.read_eval_metrics(folder), {7: {"loss": value}}
+      )
+      shutil.rmtree(folder)
+
+  def test_results_of_all_kinds(self):
+    folder = new_folder()
+    results = {"loss": 1.5, "global_step": 7, "matrix": np.eye(2), "n": 3}
+    summaries.write_evaluation(
+      summaries.writer_for(folder), results, 7, "model.ckpt-7"
+    )
+    found, steps, events = plugins(folder)
+    self.assertEqual(
+      found,
+      {
+        "loss": "scalars",
+        "n": "scalars",
+        "matrix": "",
+        "checkpoint_path": "text",
+      },
+    )
+    (matrix,) = events.Tensors("matrix")
+    self.assertAllEqual(tf.make_ndarray(matrix.tensor_proto), np.eye(2))
+    (path,) = events.Tensors("checkpoint_path")
+    self.assertEqual(tf.make_ndarray(path.tensor_proto), b"model.ckpt-7")
+    self.assertEqual({*map(tuple, steps.values())}, {(7,)})
+
+
+class ReaderTest(tf.test.TestCase):
+  def write(self, folder, step, **results):
+    # A writer of its own, as another process has.
+    writer = tf.summary.create_file_writer(folder)
+    summaries.write_evaluation(writer, results, step, None)
+    writer.close()
+
+  def test_in_the_order_of_the_steps_and_later_ones_count(self):
+    folder = new_folder()
+    self.write(folder, 20, loss=2.0)
+    self.write(folder, 10, loss=1.0, error=0.5)
+    self.write(folder, 10, loss=3.0)
+    metrics = summaries.read_eval_metrics(folder)
+    self.assertEqual(list(metrics), [10, 20])
+    self.assertEqual(metrics, {10: {"loss": 3, "error": 0.5}, 20: {"loss": 2}})
+
+  def test_what_comes_later_is_read_as_well(self):
+    folder = os.path.join(new_folder(), "eval")
+    self.assertEqual(summaries.read_eval_metrics(folder), {})
+    writer = tf.summary.create_file_writer(folder)
+    for step in (10, 20, 30):
+      summaries.write_evaluation(writer, {"loss": step}, step, None)
+      self.assertEqual(
+        summaries.read_eval_metrics(folder),
+        {s: {"loss": s} for s in range(10, step + 1, 10)},
+      )
+
+  def test_what_was_deleted_does_not_count(self):
+    folder = new_folder()
+    self.write(folder, 10, loss=1.0)
+    summaries.read_eval_metrics(folder)
+    shutil.rmtree(folder)
+    self.assertEqual(summaries.read_eval_metrics(folder), {})
+
+
+if __name__ == "__main__":
+  tf.test.main()
