@@ -1,9 +1,5 @@
 """The Estimator way of working, on TensorFlow 2.21 and Keras 3."""
 
-import logging as _logging
-
-import tensorflow as _tf
-
 from estimators import export
 from estimators.add_metrics import add_metrics
 from estimators.early_stopping import (
@@ -35,7 +31,7 @@ from estimators.hooks import (
   SummarySaverHook,
 )
 from estimators.in_memory import InMemoryEvaluatorHook
-from estimators.once import get_global_step, once
+from estimators.objects import get_global_step, once
 from estimators.random_fourier import RandomFourierFeatureMapper
 from estimators.run_config import RunConfig
 from estimators.spec import EstimatorSpec, ModeKeys, minimize
@@ -85,12 +81,3 @@ __all__ = [
   "stop_if_no_increase_hook",
   "train_and_evaluate",
 ]
-
-# Log lines are there for people to see, unless they have said otherwise; and
-# to see once: TensorFlow's logger has a handler of its own, to which a handler
-# of the root logger that comes later would add a second line.
-_logger = _tf.get_logger()
-if _logger.level == _logging.NOTSET:
-  _logger.setLevel(_logging.INFO)
-if _logger.handlers:
-  _logger.propagate = False

@@ -13,9 +13,10 @@ import contextlib
 import keras
 import tensorflow as tf
 
-from estimators import once, replicas
+from estimators import replicas
 from estimators.fetches import fetch, fetched_specs
 from estimators.model import hashable, split_batch, updates
+from estimators.objects import raw
 from estimators.spec import ModeKeys
 
 
@@ -54,7 +55,7 @@ class Blocks:
       }
 
       def step(batch, state_):
-        result = _train_step(self._model, plan, batch, names, writer)
+        result = _train_step(self._model, batch, names, writer)
         return {
           "examples": state_["examples"] + replicas.batch_size(batch),
           "loss": result["loss"],
@@ -160,7 +161,7 @@ class Blocks:
 # One step.
 
 
-def _train_step(model, plan, batch, names, writer):
+def _train_step(model, batch, names, writer):
   """Takes one training step; returns its loss and the fetched tensors."""
   step = model.objects.global_step.read_value()
   every = model.config.save_summary_steps
@@ -174,25 +175,40 @@ def _train_step(model, plan, batch, names, writer):
         )
         for update in updates(spec)
       ]
+    # Before the step, since with it the schedule goes on.
+    rates = [tf.identity(u.optimizer.learning_rate) for u in updates(spec)]
     for update, loss in zip(updates(spec), losses, strict=True):
       _apply(model, update, loss, tape)
     return {
       "loss": tf.cast(spec.loss, tf.float32) * weight,
       "fetched": fetch(spec, names),
+      "rates": rates,
     }
 
   record = tf.equal(step % every, 0) if every else False
   with _step_context(writer, step, record):
-    for i, update in enumerate(updates(plan.spec)):
-      name = f"learning_rate_{i}" if i else "learning_rate"
-      tf.summary.scalar(name, update.optimizer.learning_rate)
     result = replicas.on_replicas(
       model.strategy, train_on_replica, batch, keep_one=True
     )
     loss = replicas.total(model.strategy, result["loss"])
-    tf.summary.scalar("loss", loss)
+    if writer and every:
+      rates = replicas.join(model.strategy, result["rates"], per_example=False)
+      _write_summaries(record, loss, rates)
   model.objects.global_step.assign_add(1)
   return {"loss": loss, "fetched": result["fetched"]}
+
+
+def _write_summaries(record, loss, rates):
+  """Writes what every training reports, in one condition for all."""
+
+  def write():
+    with tf.summary.record_if(True):
+      tf.summary.scalar("loss", loss)
+      for i, rate in enumerate(rates):
+        tf.summary.scalar(f"learning_rate_{i}" if i else "learning_rate", rate)
+    return tf.constant(True)
+
+  tf.cond(record, write, lambda: tf.constant(False))
 
 
 def _apply(model, update, loss, tape):
@@ -202,7 +218,7 @@ def _apply(model, update, loss, tape):
   global gradient it must be summed before; then each replica gives its share.
   """
   variables = model.variables_of(update)
-  gradients = tape.gradient(loss, [once.raw(v) for v in variables])
+  gradients = tape.gradient(loss, [raw(v) for v in variables])
   pairs = [
     (g, v) for g, v in zip(gradients, variables, strict=True) if g is not None
   ]

@@ -10,7 +10,7 @@ import os
 
 import tensorflow as tf
 
-from estimators import once
+from estimators.objects import raw
 
 _logger = tf.get_logger()
 
@@ -185,7 +185,7 @@ def tree(variables):
         f"the variable {name!r} cannot be saved, since a part of its path is "
         "the name of another variable; rename one of the two."
       )
-    node[leaf] = once.raw(variable)
+    node[leaf] = raw(variable)
   return root
 
 

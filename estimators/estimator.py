@@ -11,7 +11,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from estimators import checkpoints, export, fetches, inputs, summaries
+from estimators import (
+  checkpoints,
+  export,
+  fetches,
+  inputs,
+  log,
+  summaries,
+)
 from estimators import hooks as hooks_lib
 from estimators import warm_start as warm_start_lib
 from estimators.blocks import Blocks
@@ -62,6 +69,7 @@ class Estimator:
     params=None,
     warm_start_from=None,
   ):
+    log.show()
     arguments = model_fn_arguments(model_fn)
     if config is not None and not isinstance(config, RunConfig):
       raise ValueError(
@@ -465,7 +473,7 @@ class Estimator:
     now = time.strftime("%Y-%m-%dT%H:%M:%S")
     _logger.info("Finished evaluation at %s", now)
     line = ", ".join(
-      f"{k} = {np.float32(v) if isinstance(v, float) else v}"
+      f"{k} = {np.float32(v) if isinstance(v, float) else v!s}"
       for k, v in sorted(results.items())
     )
     _logger.info("Saving dict for global step %d: %s", step, line)

@@ -221,7 +221,7 @@ class LoggingTensorHook(Hook):
       _logger.info("%s", self._formatter(values))
       return
     with np.printoptions(suppress=True):
-      line = ", ".join(f"{tag} = {value}" for tag, value in values.items())
+      line = ", ".join(f"{tag} = {value!s}" for tag, value in values.items())
     _logger.info(
       "%s%s", line, "" if seconds is None else f" ({seconds:.3f} sec)"
     )

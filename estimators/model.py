@@ -7,7 +7,7 @@ import inspect
 import keras
 import tensorflow as tf
 
-from estimators import once as once_lib
+from estimators.objects import Objects, raw
 from estimators.spec import EstimatorSpec, Minimize, ModeKeys
 
 _logger = tf.get_logger()
@@ -59,7 +59,7 @@ class Model:
     self.config = config
     self.strategy = config.train_distribute or config.eval_distribute
     with self.scope():
-      self.objects = once_lib.Objects(config.tf_random_seed)
+      self.objects = Objects(config.tf_random_seed)
     self._plans = {}
 
   def scope(self):
@@ -174,7 +174,7 @@ class Model:
 
   def _check_owned(self, created):
     """Refuses variables that no `once` function made: they would be lost."""
-    owned = {id(once_lib.raw(v)) for v in self.objects.variables().values()}
+    owned = {id(raw(v)) for v in self.objects.variables().values()}
     lost = [v.name for v in created if id(v) not in owned]
     if lost:
       raise ValueError(
@@ -244,9 +244,7 @@ def hashable(element_spec):
   )
 
 
-def _would_drift_apart(
-  trainable=None, dtype=None, aggregation=None, **others
-):
+def _would_drift_apart(trainable=None, dtype=None, aggregation=None, **others):
   """Whether replicas would each update their own copy of a new variable.
 
   So it is with the running means of Keras's batch norm.

@@ -1,6 +1,7 @@
 """A progress bar on a terminal."""
 
 import contextlib
+import os
 import sys
 
 import tensorflow as tf
@@ -11,8 +12,15 @@ from estimators.hooks import Hook
 
 
 def progress_is_shown():
-  """Whether there is somebody at a terminal to see a progress bar."""
-  return sys.stderr.isatty()
+  """Whether there is somebody at a terminal to see a progress bar.
+
+  A terminal that does not know its width, as those of some containers, has no
+  room for one.
+  """
+  return (
+    sys.stderr.isatty()
+    and os.get_terminal_size(sys.stderr.fileno()).columns > 0
+  )
 
 
 class ProgressHook(Hook):

@@ -8,7 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from estimators import checkpoints, once
+from estimators import checkpoints
+from estimators.objects import raw
 
 _logger = tf.get_logger()
 
@@ -117,7 +118,7 @@ def apply(settings, variables, unlearned, only):
   _logger.info("Warm-starting with WarmStartSettings: %s", settings)
   path, prefix = _resolve(settings.ckpt_to_initialize_from)
   for name in names:
-    variable = once.raw(variables[name])
+    variable = raw(variables[name])
     old_name = prefix + previous.get(name, name)
     variable.assign(
       _first_value(name, variable, path, old_name, vocabularies.get(name))

@@ -199,7 +199,7 @@ class ChecksTest(parameterized.TestCase):
     ("estimators/a.py", "from experiments import b", "may import only"),
     ("estimators/a.py", "def f():\n  import tools.b", "may import only"),
     ("estimators/a.py", "from . import b", "full name"),
-    ("estimators/ops/a.py", "import estimators.once", "ops are a leaf"),
+    ("estimators/ops/a.py", "import estimators.spec", "ops are a leaf"),
     ("estimators/ops/a.py", "import numpy as np", "ops are a leaf"),
     ("input_pipelines/a.py", "from estimators import once", "may import only"),
     ("input_pipelines/a.py", "import estimators", "may import only"),

@@ -109,8 +109,6 @@ def _run_config(config):
 
 def main(argv):
   del argv
-  # absl, whose handler is the root's, would write each log line once more.
-  tf.get_logger().propagate = False
   config = config_from_flags(FLAGS)
   metrics = run(config)
   print(json.dumps(metrics), flush=True)

@@ -6,7 +6,7 @@ from absl.testing import parameterized
 
 from estimators import RunConfig, checkpoints
 from estimators.checkpoints import InputPosition, Saver
-from estimators.once import Objects
+from estimators.objects import Objects
 from tests.estimators import toys
 
 

@@ -178,7 +178,7 @@ class MakeTest(EarlyStoppingTest):
 class TrainingTest(EarlyStoppingTest):
   def test_under_a_strategy_with_the_default_cadence(self):
     # The reference's hook took any strategy for many machines, and failed.
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    strategy = toys.two_replicas()
     self.estimator = Estimator(
       toys.line_fn, new_folder(), RunConfig(train_distribute=strategy)
     )

@@ -501,7 +501,14 @@ class DivergenceTest(TrainTest):
     self.assertEqual(self.checkpoints(), [0, 3])
     before = estimator.get_variable_value(toys.LINE)
     self.assertAllClose(
-      before, [[toys.line_steps([([x], [y]) for x, y in zip(X[:3], Y)])]]
+      before,
+      [
+        [
+          toys.line_steps(
+            [([x], [y]) for x, y in zip(X[:3], Y[:3], strict=True)]
+          )
+        ]
+      ],
     )
 
     with self.assertLogs("tensorflow", "WARNING") as logs:

@@ -516,7 +516,7 @@ class EstimatorTest(tf.test.TestCase):
     self.assertAllClose(served(path, x=[1.0])["y"], [w])
 
   def test_under_a_strategy(self):
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    strategy = toys.two_replicas()
     config = RunConfig(train_distribute=strategy, tf_random_seed=1)
     estimator = Estimator(toys.network_fn, new_folder(), config).train(
       toys.input_of(*toys.network_data(), batch_size=8)

@@ -1,7 +1,7 @@
 """What the tests around the runner share: folders, events, exports."""
 
 import atexit
-import collections
+import contextlib
 import functools
 import shutil
 import tempfile
@@ -25,18 +25,42 @@ def new_folder():
   return tempfile.mkdtemp(dir=_root())
 
 
-def scalars(directory):
-  """Returns what TensorBoard finds: dictionary of tag to {step: value}."""
-  events = event_accumulator.EventAccumulator(
+def events_of(directory):
+  """Returns TensorBoard's reader of the event files in a folder."""
+  return event_accumulator.EventAccumulator(
     directory, {event_accumulator.TENSORS: 0}
   ).Reload()
-  found = collections.defaultdict(dict)
+
+
+def plugins(directory):
+  """Returns which plugin shows which tag: dictionary of tag to name."""
+  events, found = events_of(directory), {}
   for tag in events.Tags()["tensors"]:
-    metadata = events.SummaryMetadata(tag)
-    if metadata.plugin_data.plugin_name == "scalars":
-      for event in events.Tensors(tag):
-        found[tag][event.step] = float(tf.make_ndarray(event.tensor_proto))
-  return dict(found)
+    with contextlib.suppress(KeyError):  # Arrays are for no plugin.
+      found[tag] = events.SummaryMetadata(tag).plugin_data.plugin_name
+  return found
+
+
+def steps(directory):
+  """Returns at which steps there are events: dictionary of tag to list."""
+  events = events_of(directory)
+  return {
+    tag: [event.step for event in events.Tensors(tag)]
+    for tag in events.Tags()["tensors"]
+  }
+
+
+def scalars(directory):
+  """Returns the scalars in a folder: dictionary of tag to {step: value}."""
+  events = events_of(directory)
+  return {
+    tag: {
+      event.step: float(tf.make_ndarray(event.tensor_proto))
+      for event in events.Tensors(tag)
+    }
+    for tag, plugin in plugins(directory).items()
+    if plugin == "scalars"
+  }
 
 
 def line_receiver_fn():

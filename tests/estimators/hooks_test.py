@@ -114,14 +114,14 @@ class LoggingTensorHookTest(tf.test.TestCase):
   def test_first_step_and_then_every_n(self):
     hook = LoggingTensorHook({"a": "x", "b": "y"}, every_n_iter=10)
     hook.begin(train_run())
-    values = {"a": np.float32(0.5), "b": np.array([1, 2])}
+    values = {"a": np.float32(0.1), "b": np.array([1, 2])}
     run = train_run(1, values=values)
-    self.assertEqual(self.lines(hook, run), ["a = 0.5, b = [1 2]"])
+    self.assertEqual(self.lines(hook, run), ["a = 0.1, b = [1 2]"])
     self.assertEqual(hook.next_step(1), 11)
     with self.assertNoLogs("tensorflow"):
       hook.after_run(train_run(10, values=values))
     (line,) = self.lines(hook, train_run(11, values=values))
-    self.assertRegex(line, r"^a = 0.5, b = \[1 2\] \(\d+\.\d{3} sec\)$")
+    self.assertRegex(line, r"^a = 0.1, b = \[1 2\] \(\d+\.\d{3} sec\)$")
 
   def test_a_list_of_names_is_tagged_by_them(self):
     self.assertEqual(

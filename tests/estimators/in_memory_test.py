@@ -53,7 +53,7 @@ class InMemoryEvaluatorTest(tf.test.TestCase):
     self.assertAllClose(hook.results["error"], 1.5 * w)
 
   def test_all_kinds_of_state_under_a_strategy(self):
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    strategy = toys.two_replicas()
     estimator = self.estimator(
       toys.network_fn, train_distribute=strategy, eval_distribute=strategy
     )

@@ -1,15 +1,19 @@
 """Tests of what training shows on a terminal, and elsewhere."""
 
+import contextlib
+import fcntl
 import os
+import struct
 import subprocess
 import sys
+import termios
 import textwrap
 
 import numpy as np
 import tensorflow as tf
 
 from estimators import Estimator, Hook, RunConfig
-from estimators.progress import ProgressHook
+from estimators.progress import ProgressHook, progress_is_shown
 from tests.estimators import toys
 from tests.estimators.helpers import new_folder
 
@@ -32,14 +36,21 @@ PROGRAM = textwrap.dedent("""
 """)
 
 
+def open_terminal(columns):
+  """Returns the two ends of a pseudo-terminal of that width."""
+  ends = os.openpty()
+  fcntl.ioctl(ends[1], termios.TIOCSWINSZ, struct.pack("4H", 24, columns, 0, 0))
+  return ends
+
+
 def run_on_a_terminal(program):
   """Runs a Python program with a pseudo-terminal for its error output."""
-  terminal, its_end = os.openpty()
+  terminal, its_end = open_terminal(columns=80)
   process = subprocess.Popen(
     [sys.executable, "-c", program],
     stderr=its_end,
     cwd=ROOT,
-    env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "COLUMNS": "80"},
+    env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
   )
   os.close(its_end)
   output = b""
@@ -79,6 +90,18 @@ class TerminalTest(tf.test.TestCase):
 
 
 class ElsewhereTest(tf.test.TestCase):
+  def test_which_terminals_have_a_bar(self):
+    for columns in (80, 0):
+      ends = open_terminal(columns)
+      with (
+        os.fdopen(ends[0]),
+        os.fdopen(ends[1], "w") as terminal,
+        contextlib.redirect_stderr(terminal),
+      ):
+        self.assertEqual(progress_is_shown(), columns > 0)
+    with open(os.devnull, "w") as file, contextlib.redirect_stderr(file):
+      self.assertFalse(progress_is_shown())
+
   def test_plain_lines(self):
     one = toys.input_of([1.0], np.float32([1]), repeat=True)
     config = RunConfig(log_step_count_steps=10)

@@ -98,6 +98,29 @@ def layers():
 
 
 @once
+def stateful():
+  return keras.Sequential(
+    [
+      keras.layers.BatchNormalization(),
+      keras.layers.Dropout(0.5),
+      keras.layers.Dense(3),
+    ]
+  )
+
+
+def stateful_fn(features, labels, mode):
+  """A small network with state that training changes besides the weights."""
+  logits = stateful()(features, training=mode == ModeKeys.TRAIN)
+  loss = tf.reduce_mean(
+    tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+  )
+  if mode == ModeKeys.TRAIN:
+    train_op = minimize(loss, toys.sgd())
+    return EstimatorSpec(mode, loss=loss, train_op=train_op)
+  return EstimatorSpec(mode, loss=loss)
+
+
+@once
 def sum_of_labels():
   return keras.metrics.Sum()
 
@@ -159,7 +182,10 @@ class TwoReplicasTest(parameterized.TestCase, tf.test.TestCase):
     self.assertEqual(two.get_variable_value("global_step"), 6)
     labels = toys.network_data(11)[1]
     fetched = [values["y"] for values in losses[1].values[:3]]
-    self.assertAllEqual(np.concatenate(fetched), labels)
+    self.assertAllEqual(fetched[0], labels[:5])
+    self.assertAllEqual(fetched[1], labels[5:10])
+    # The replica without an example was given the other one's.
+    self.assertAllEqual(fetched[2], labels[[10, 10]])
 
     expected = one.evaluate(INPUT)
     found = two.evaluate(INPUT)
@@ -175,21 +201,25 @@ class TwoReplicasTest(parameterized.TestCase, tf.test.TestCase):
     for name in distributed(None):
       half = self.estimator(**{name: toys.two_replicas()})
       self.assertAllClose(half.evaluate(INPUT), expected, 1e-6, 1e-6)
-    half.train(INPUT)
-    self.assert_same_variables(half, two.train(INPUT), 1e-5)
+    with self.assertRaisesRegex(ValueError, "can only evaluate"):
+      half.train(INPUT)
+    self.estimator(train_distribute=toys.two_replicas()).train(INPUT)
+    self.assert_same_variables(
+      one, self.estimator(folder="/two").train(INPUT), 1e-5
+    )
 
   def test_resuming_under_a_strategy(self):
     input_fn = toys.input_of(*toys.network_data(10), batch_size=5)
     strategy = distributed(toys.two_replicas())
-    unbroken = self.estimator(toys.network_fn, "/unbroken", **strategy)
+    unbroken = self.estimator(stateful_fn, "/unbroken", **strategy)
     unbroken.train(input_fn)
-    self.estimator(toys.network_fn, **strategy).train(input_fn, steps=1)
-    broken = self.estimator(toys.network_fn, **strategy).train(input_fn)
+    self.estimator(stateful_fn, **strategy).train(input_fn, steps=1)
+    broken = self.estimator(stateful_fn, **strategy).train(input_fn)
     self.assert_same_variables(broken, unbroken, 0)
     # The running means of batch norm in memory, on both replicas, are those
     # that are in the checkpoint.
     results = broken.evaluate(input_fn)
-    one = self.estimator(toys.network_fn)
+    one = self.estimator(stateful_fn)
     self.assertAllClose(one.evaluate(input_fn), results)
 
   def test_the_runners_semantics(self):

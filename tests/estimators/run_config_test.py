@@ -60,6 +60,13 @@ class RunConfigTest(parameterized.TestCase):
     with self.assertRaisesRegex(ValueError, "above 0"):
       RunConfig().replace(log_step_count_steps=-1)
 
+  def test_one_strategy_for_both(self):
+    one, two = (tf.distribute.OneDeviceStrategy("CPU:0") for _ in range(2))
+    RunConfig(train_distribute=one, eval_distribute=one)
+    RunConfig(eval_distribute=two)
+    with self.assertRaisesRegex(ValueError, "same object twice"):
+      RunConfig(train_distribute=one, eval_distribute=two)
+
   def test_as_dict_fits_into_json(self):
     strategy = tf.distribute.OneDeviceStrategy("CPU:0")
     config = RunConfig(tf_random_seed=3, train_distribute=strategy)

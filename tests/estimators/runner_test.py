@@ -98,7 +98,10 @@ class BlockTimerTest(tf.test.TestCase):
     times = iter([0.0, 0.5, 10.0, 10.001])
     timer = BlockTimer(clock=lambda: next(times))
     self.assertEqual(timer.limit(), 1)
-    block = lambda iterator, n, *state: (n, tf.constant(True), state)
+
+    def block(iterator, n, *state):
+      return n, tf.constant(True), state
+
     self.assertEqual(timer.timed(block, None, 10, "s"), (10, True, ("s",)))
     self.assertEqual(timer.limit(), 20)  # 10 steps in 0.5 s
     timer.timed(block, None, 4)

@@ -7,7 +7,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
-from tensorboard.backend.event_processing import event_accumulator
 
 from estimators import (
   Estimator,
@@ -19,7 +18,13 @@ from estimators import (
   summaries,
 )
 from tests.estimators import toys
-from tests.estimators.helpers import new_folder, scalars
+from tests.estimators.helpers import (
+  events_of,
+  new_folder,
+  plugins,
+  scalars,
+  steps,
+)
 
 # The examples of batch i are i and i + 0.5.
 X = np.arange(0, 300, 0.5, dtype=np.float32)
@@ -56,38 +61,29 @@ def noted_fn(features, labels, mode):
   )
 
 
-def plugins(directory):
-  """Returns {tag: plugin} and {tag: steps} of a folder's events."""
-  events = event_accumulator.EventAccumulator(
-    directory, {event_accumulator.TENSORS: 0}
-  ).Reload()
-  tags = events.Tags()["tensors"]
-  return (
-    {tag: events.SummaryMetadata(tag).plugin_data.plugin_name for tag in tags},
-    {tag: [event.step for event in events.Tensors(tag)] for tag in tags},
-    events,
-  )
-
-
 class ModelSummariesTest(tf.test.TestCase, parameterized.TestCase):
   @parameterized.parameters(False, True)
   def test_training_and_evaluation(self, mirrored):
     strategy = None
     if mirrored:
-      strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+      strategy = toys.two_replicas()
     config = RunConfig(train_distribute=strategy, eval_distribute=strategy)
     estimator = Estimator(noted_fn, new_folder(), config)
     estimator.train(TRAIN, steps=201)
 
-    found, steps, events = plugins(estimator.model_dir)
     rates = {"global_step/sec": "scalars", "examples/sec": "scalars"}
     own = {"loss": "scalars", "learning_rate": "scalars"}
     # No other tags: none with the name of a loop or a replica before it.
+    found = plugins(estimator.model_dir)
     self.assertEqual(found, {**PLUGINS, **own, **rates})
-    for tag in (*PLUGINS, *own):
-      self.assertEqual(steps[tag], [0, 100, 200], tag)
-    # The first time is the one to count from.
-    self.assertEqual(steps["global_step/sec"], [100, 200])
+    self.assertEqual(
+      steps(estimator.model_dir),
+      {
+        **dict.fromkeys((*PLUGINS, *own), [0, 100, 200]),
+        # The first time is the one to count from.
+        **dict.fromkeys(rates, [100, 200]),
+      },
+    )
     values = scalars(estimator.model_dir)
     # A replica's summaries are of its part of the batch: the first half.
     off = 0 if mirrored else 0.25
@@ -100,11 +96,11 @@ class ModelSummariesTest(tf.test.TestCase, parameterized.TestCase):
       self.assertAllClose(
         values["examples/sec"][step], 2 * values["global_step/sec"][step]
       )
-    graph = events.Graph()
+    graph = events_of(estimator.model_dir).Graph()
     self.assertIn("block", {node.name.split("/")[0] for node in graph.node})
 
     results = estimator.evaluate(EVAL)
-    found, steps, _ = plugins(estimator.eval_dir())
+    found = plugins(estimator.eval_dir())
     self.assertEqual(
       found,
       {
@@ -114,8 +110,7 @@ class ModelSummariesTest(tf.test.TestCase, parameterized.TestCase):
         "checkpoint_path": "text",
       },
     )
-    for tag in found:
-      self.assertEqual(steps[tag], [201], tag)
+    self.assertEqual(steps(estimator.eval_dir()), dict.fromkeys(found, [201]))
     values = scalars(estimator.eval_dir())
     # Of the first batch, 3 and 5; and of all.
     self.assertAllClose(values["mean_x"][201], 3 if mirrored else 4)
@@ -135,7 +130,7 @@ class ModelSummariesTest(tf.test.TestCase, parameterized.TestCase):
     config = RunConfig(save_summary_steps=None, log_step_count_steps=None)
     estimator = Estimator(noted_fn, new_folder(), config)
     estimator.train(TRAIN, steps=3)
-    self.assertEqual(plugins(estimator.model_dir)[0], {})
+    self.assertEqual(plugins(estimator.model_dir), {})
 
 
 class WriterTest(tf.test.TestCase):
@@ -161,21 +156,20 @@ class WriterTest(tf.test.TestCase):
     summaries.write_evaluation(
       summaries.writer_for(folder), results, 7, "model.ckpt-7"
     )
-    found, steps, events = plugins(folder)
     self.assertEqual(
-      found,
+      plugins(folder),
       {
         "loss": "scalars",
         "n": "scalars",
-        "matrix": "",
         "checkpoint_path": "text",
       },
     )
+    events = events_of(folder)
     (matrix,) = events.Tensors("matrix")
     self.assertAllEqual(tf.make_ndarray(matrix.tensor_proto), np.eye(2))
     (path,) = events.Tensors("checkpoint_path")
     self.assertEqual(tf.make_ndarray(path.tensor_proto), b"model.ckpt-7")
-    self.assertEqual({*map(tuple, steps.values())}, {(7,)})
+    self.assertEqual({*map(tuple, steps(folder).values())}, {(7,)})
 
 
 class ReaderTest(tf.test.TestCase):

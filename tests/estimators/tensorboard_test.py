@@ -4,10 +4,10 @@ import json
 import os
 import urllib.parse
 import urllib.request
+import warnings
 
 import numpy as np
 import tensorflow as tf
-from tensorboard import default, program
 
 from estimators import (
   Estimator,
@@ -36,12 +36,28 @@ def model_fn(features, labels, mode, params):
   tf.summary.image("picture", tf.zeros([1, 2, 2, 1]))
   tf.summary.text("words", "some words")
   y = toys.line()(features[:, None])[:, 0]
-  loss = tf.reduce_mean(tf.square(y - labels))
+  loss = tf.reduce_mean(tf.square(y - labels, name="squares"))
   train_op = minimize(loss, toys.sgd()) if mode == ModeKeys.TRAIN else None
   metrics = {"error": tf.abs(y - labels)}
   return EstimatorSpec(
     mode, loss=loss, train_op=train_op, eval_metric_ops=metrics
   )
+
+
+def launch(logdir):
+  """Starts a TensorBoard in a thread; returns its address."""
+  with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # Of the libraries that it brings along.
+    from tensorboard import default, program
+  board = program.TensorBoard(default.get_plugins())
+  board.configure(
+    logdir=logdir,
+    host="127.0.0.1",
+    port=0,
+    reload_interval=0,
+    load_fast="false",
+  )
+  return board.launch()
 
 
 class TensorBoardTest(tf.test.TestCase):
@@ -51,22 +67,20 @@ class TensorBoardTest(tf.test.TestCase):
     config = RunConfig(save_summary_steps=10, log_step_count_steps=10)
     cls.estimator = Estimator(model_fn, new_folder(), config, PARAMS)
     cls.results = cls.estimator.train(TRAIN, steps=21).evaluate(EVAL)
-    board = program.TensorBoard(default.get_plugins())
-    board.configure(
-      logdir=cls.estimator.model_dir,
-      host="127.0.0.1",
-      port=0,
-      reload_interval=0,
-      load_fast="false",
-    )
-    cls.url = board.launch()
+    cls.url = launch(cls.estimator.model_dir)
 
-  def get(self, route, body=None, **arguments):
-    url = f"{self.url}data/{route}?{urllib.parse.urlencode(arguments)}"
-    body = body and json.dumps(body).encode()
-    with urllib.request.urlopen(url, body, timeout=30) as reply:
-      text = reply.read()
-    return json.loads(text) if text[:1] in b"[{" else text.decode()
+  def ask(self, route, body=None, **arguments):
+    """Returns the text that TensorBoard answers."""
+    request = urllib.request.Request(
+      f"{self.url}data/{route}?{urllib.parse.urlencode(arguments)}",
+      body and json.dumps(body).encode(),
+      {"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=30) as reply:
+      return reply.read().decode()
+
+  def get(self, *args, **kwargs):
+    return json.loads(self.ask(*args, **kwargs))
 
   def series(self, run, tag):
     rows = self.get("plugin/scalars/scalars", run=run, tag=tag)
@@ -107,9 +121,9 @@ class TensorBoardTest(tf.test.TestCase):
   def test_graph(self):
     info = self.get("plugin/graphs/info")
     self.assertTrue(info["."]["run_graph"])
-    graph = self.get("plugin/graphs/graph", run=".", conceptual="false")
-    self.assertIn('name: "x_tensor"', graph.replace("labels", "x_tensor"))
-    self.assertIn("MatMul", graph)
+    graph = self.ask("plugin/graphs/graph", run=".", conceptual="false")
+    # As the model function names it, without the loop around it.
+    self.assertIn('name: "squares"', graph)
 
   def test_hyperparameters(self):
     (group,) = self.get(

@@ -36,7 +36,9 @@ EVAL = toys.input_of([1.0, 2.0], np.float32([0, 0]))
 
 
 def slope_after(steps):
-  return toys.line_steps([([x], [y]) for x, y in zip(X, Y)][:steps])
+  return toys.line_steps(
+    [([x], [y]) for x, y in zip(X, Y, strict=True)][:steps]
+  )
 
 
 def final(name="final"):
@@ -129,7 +131,7 @@ class ScheduleTest(TrainAndEvaluateTest):
     self.assertAllClose(served(path, x=[1.0])["y"], [slope_after(13)])
 
   def test_keras_metrics_and_a_strategy(self):
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    strategy = toys.two_replicas()
     estimator = self.estimator(
       toys.network_fn, train_distribute=strategy, eval_distribute=strategy
     )

@@ -12,7 +12,7 @@ from estimators import (
   minimize,
   once,
 )
-from estimators.once import Objects
+from estimators.objects import Objects
 from tests.estimators import toys
 
 
