@@ -202,7 +202,8 @@ def _write_summaries(record, loss, rates):
   """Writes what every training reports, in one condition for all."""
 
   def write():
-    with tf.summary.record_if(True):
+    # Without the empty scope they would be called `cond/loss`.
+    with tf.name_scope(""), tf.summary.record_if(True):
       tf.summary.scalar("loss", loss)
       for i, rate in enumerate(rates):
         tf.summary.scalar(f"learning_rate_{i}" if i else "learning_rate", rate)

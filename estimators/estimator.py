@@ -578,7 +578,7 @@ class Estimator:
       ValueError: there is no checkpoint, or no signature fits the receiver.
     """
     path = self._checkpoint_to_use(checkpoint_path, untrained=False)
-    receiver = export.trace_receiver(serving_input_receiver_fn)
+    receiver = receivers.trace(serving_input_receiver_fn)
     plan = self._prepare(ModeKeys.PREDICT, receiver.features_spec, path)
     _logger.info("Exporting %s.", path or "the values of the warm start")
     return export.write(
