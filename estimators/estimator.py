@@ -17,6 +17,7 @@ from estimators import (
   fetches,
   inputs,
   log,
+  receivers,
   summaries,
 )
 from estimators import hooks as hooks_lib
@@ -30,6 +31,7 @@ from estimators.runner import (
   Interruption,
   Run,
   TrainingRun,
+  call_hooks,
   loop,
 )
 from estimators.spec import ModeKeys
@@ -528,10 +530,10 @@ class Estimator:
     dataset = self._dataset(input_fn, ModeKeys.PREDICT)
     plan = self._prepare(ModeKeys.PREDICT, dataset.element_spec, path)
     _check_predict_keys(predict_keys, plan.spec.predictions)
-    function = self._blocks.predict(plan)
     step = int(self._model.objects.global_step.numpy())
     run = Run(self, ModeKeys.PREDICT, step, self.model_dir, None)
     hooks = [*hooks, *plan.spec.hooks]
+    function = self._blocks.predict(plan, fetches.names_of(hooks))
     for hook in hooks:
       hook.begin(run)
     for batch in dataset:
@@ -540,13 +542,12 @@ class Estimator:
       self._load(path, plan)
       features, _ = split_batch(batch, ModeKeys.PREDICT)
       with self._model.scope():
-        predictions = function(features)
+        predictions, fetched = function(features)
       if predict_keys is not None:
         predictions = {key: predictions[key] for key in predict_keys}
       predictions = tf.nest.map_structure(lambda t: t.numpy(), predictions)
       run.steps += 1
-      for hook in hooks:
-        hook.after_run(run)
+      call_hooks(run, hooks, plan.spec.hooks, fetched)
       yield from _examples(predictions) if single else [predictions]
       if run.stop_requested:
         break
@@ -761,4 +762,10 @@ def _results(spec, state, run):
 
 def _stamp(path):
   """Returns what tells a checkpoint from another, or a later one like it."""
-  return path, os.stat(path + ".index").st_mtime_ns
+  try:
+    return path, os.stat(path + ".index").st_mtime_ns
+  except FileNotFoundError:
+    raise ValueError(
+      f"the checkpoint {path} is there no more; keep more of them "
+      "(RunConfig(keep_checkpoint_max=...)) while predictions are read."
+    ) from None

@@ -115,6 +115,11 @@ class Objects:
 
   def get(self, fn, args, kwargs):
     name = fn.__name__
+    if name in _RESERVED:
+      raise ValueError(
+        f"a function marked @once may not be named {name!r}, since "
+        "checkpoints use that name for something else; rename it."
+      )
     self.used.add(name)
     _refuse_tensors(name, args, kwargs)
     entry = self._entries.get(name)
@@ -197,6 +202,8 @@ class Objects:
       yield from _flatten(name, entry.value)
 
 
+# Names in a checkpoint that are not those of objects.
+_RESERVED = ("global_step", "input_position", "root", "save_counter")
 _Entry = collections.namedtuple("_Entry", "code args kwargs value")
 
 

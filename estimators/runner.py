@@ -145,7 +145,6 @@ def loop(run, hooks, spec_hooks, take_steps, timer, limit=None):
   Returns:
     False when the input has ended.
   """
-  indices = {id(hook): i for i, hook in enumerate(spec_hooks)}
   has_more = True
   while has_more and not run.stop_requested:
     n = min(timer.limit(), math.inf if limit is None else limit - run.steps)
@@ -158,10 +157,16 @@ def loop(run, hooks, spec_hooks, take_steps, timer, limit=None):
     steps, has_more, fetched = take_steps(int(n))
     if not steps:
       break
-    for hook in hooks:
-      run.values = fetches.values_for(hook, fetched, indices.get(id(hook)))
-      hook.after_run(run)
+    call_hooks(run, hooks, spec_hooks, fetched)
   return has_more
+
+
+def call_hooks(run, hooks, spec_hooks, fetched):
+  """Calls `after_run` of all hooks, each with the values it asked for."""
+  indices = {id(hook): i for i, hook in enumerate(spec_hooks)}
+  for hook in hooks:
+    run.values = fetches.values_for(hook, fetched, indices.get(id(hook)))
+    hook.after_run(run)
 
 
 class Interruption:
@@ -198,10 +203,11 @@ class Interruption:
       SystemExit: with code 143, after SIGTERM.
     """
     _logger.warning(
-      "Stopped by %s after step %d. The checkpoint of this step is saved: "
-      "start the same command again to go on from here.",
+      "Stopped by %s after step %d. Start the same command again to go on from "
+      "the newest checkpoint, %s.",
       signal.Signals(self.signal).name,
       self._run.global_step,
+      self._run.estimator.latest_checkpoint(),
     )
     if self.signal == signal.SIGINT:
       raise KeyboardInterrupt

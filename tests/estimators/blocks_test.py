@@ -82,7 +82,6 @@ class BlockTest(tf.test.TestCase):
     for n in (1, 2, 5):
       self.take(block, iterator, n)
     self.assertIs(blocks.train(plan), block)
-    self.assertEqual(block.experimental_get_tracing_count(), 1)
     names = frozenset(["x_tensor"])
     self.assertIsNot(blocks.train(plan, names), block)
     self.assertIs(blocks.train(plan, names), blocks.train(plan, names))

@@ -15,7 +15,8 @@ from estimators import (
   FinalExporter,
   LatestExporter,
 )
-from tests.estimators.helpers import line_receiver_fn, new_folder
+from tests.estimators.helpers import new_folder
+from tests.estimators.serving import line_receiver_fn
 
 FIRST = 1_600_000_000
 

@@ -9,7 +9,6 @@ import tempfile
 import tensorflow as tf
 from tensorboard.backend.event_processing import event_accumulator
 
-from estimators import export
 from tests.estimators import toys
 
 
@@ -61,20 +60,6 @@ def scalars(directory):
     for tag, plugin in plugins(directory).items()
     if plugin == "scalars"
   }
-
-
-def line_receiver_fn():
-  """Serves the models of toys.py that take one tensor [B]; input: `x`."""
-  x = tf.compat.v1.placeholder(tf.float32, [None])
-  return export.TensorServingInputReceiver(x, {"x": x})
-
-
-def served(path, signature="serving_default", **inputs):
-  """Returns what a SavedModel's signature gives, as NumPy arrays."""
-  model = tf.saved_model.load(path)
-  inputs = {name: tf.constant(value) for name, value in inputs.items()}
-  outputs = model.signatures[signature](**inputs)
-  return {name: value.numpy() for name, value in outputs.items()}
 
 
 def slope_after(steps):

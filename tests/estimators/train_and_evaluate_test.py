@@ -21,12 +21,8 @@ from estimators import (
   train_and_evaluate,
 )
 from tests.estimators import toys
-from tests.estimators.helpers import (
-  line_receiver_fn,
-  new_folder,
-  scalars,
-  served,
-)
+from tests.estimators.helpers import new_folder, scalars
+from tests.estimators.serving import line_receiver_fn, served
 
 # Batches that can be told apart by what they do to the slope.
 X = np.linspace(0.5, 1.5, 100, dtype=np.float32)

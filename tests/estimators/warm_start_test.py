@@ -20,7 +20,8 @@ from estimators import (
 )
 from estimators.warm_start import remapped
 from tests.estimators import toys
-from tests.estimators.helpers import line_receiver_fn, new_folder, slope_after
+from tests.estimators.helpers import new_folder, slope_after
+from tests.estimators.serving import line_receiver_fn
 
 ONE = toys.input_of([1.0], np.float32([1]))
 NETWORK = toys.input_of(*toys.network_data(), batch_size=8)
