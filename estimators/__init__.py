@@ -2,6 +2,17 @@
 
 from estimators import export
 from estimators.add_metrics import add_metrics
+from estimators.builtin_hooks import (
+  CheckpointSaverHook,
+  FinalOpsHook,
+  GlobalStepWaiterHook,
+  LoggingTensorHook,
+  NanTensorHook,
+  ProfilerHook,
+  StepCounterHook,
+  StopAtStepHook,
+  SummarySaverHook,
+)
 from estimators.early_stopping import (
   make_early_stopping_hook,
   stop_if_higher_hook,
@@ -17,18 +28,9 @@ from estimators.exporters import (
   LatestExporter,
 )
 from estimators.hooks import (
-  CheckpointSaverHook,
   CheckpointSaverListener,
-  FinalOpsHook,
-  GlobalStepWaiterHook,
   Hook,
-  LoggingTensorHook,
   NanLossDuringTrainingError,
-  NanTensorHook,
-  ProfilerHook,
-  StepCounterHook,
-  StopAtStepHook,
-  SummarySaverHook,
 )
 from estimators.in_memory import InMemoryEvaluatorHook
 from estimators.objects import get_global_step, once

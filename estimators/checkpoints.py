@@ -10,6 +10,7 @@ import os
 
 import tensorflow as tf
 
+from estimators.hooks import NanLossDuringTrainingError
 from estimators.objects import raw
 
 _logger = tf.get_logger()
@@ -144,6 +145,7 @@ class Saver:
   def __init__(self, model_dir, config, variables, position):
     self._prefix = os.path.join(model_dir, CHECKPOINT_NAME)
     self._position = position
+    self._variables = variables
     self._checkpoint = tf.train.Checkpoint(**tree(variables))
     self._manager = tf.train.CheckpointManager(
       self._checkpoint,
@@ -155,6 +157,7 @@ class Saver:
 
   def save(self, step):
     """Writes the checkpoint of a step, and returns its path."""
+    self._check_finite(step)
     _logger.info("Saving checkpoints for %d into %s.", step, self._prefix)
     try:
       return self._save(step)
@@ -164,6 +167,22 @@ class Saver:
         raise
       self._position.count_only(error)
       return self._save(step)
+
+  def _check_finite(self, step):
+    """Refuses to save weights that the last step has made NaN or infinite."""
+    broken = [
+      name
+      for name, variable in self._variables.items()
+      if variable.trainable
+      and tf.as_dtype(variable.dtype).is_floating
+      and not tf.reduce_all(tf.math.is_finite(raw(variable)))
+    ]
+    if broken:
+      raise NanLossDuringTrainingError(
+        f"after step {step} the variables {broken} are not finite, so no "
+        "checkpoint of them is saved; lower the learning rate, or give "
+        "minimize a clip_norm."
+      )
 
   def _save(self, step):
     setattr(self._checkpoint, INPUT, self._position.trackables())

@@ -127,7 +127,7 @@ class ProgressHookTest(tf.test.TestCase):
     one = toys.input_of([1.0], np.float32([1]))
     self.enterContext(
       tf.compat.v1.test.mock.patch(
-        "estimators.estimator.progress_is_shown", lambda: True
+        "estimators.training.progress_is_shown", lambda: True
       )
     )
     with self.assertRaisesRegex(RuntimeError, "no luck"):

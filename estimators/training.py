@@ -1,0 +1,177 @@
+"""One call of `Estimator.train`: its hooks, its loop and its end."""
+
+import json
+import os
+
+import numpy as np
+import tensorflow as tf
+
+from estimators import builtin_hooks, checkpoints, fetches, summaries
+from estimators.progress import ProgressHook, progress_is_shown
+from estimators.runner import Interruption, TrainingRun, loop
+from estimators.spec import ModeKeys
+
+_logger = tf.get_logger()
+
+
+def train(
+  estimator, loaded, plan, dataset, path, hooks, listeners, steps, max_steps
+):
+  """Trains a loaded model.
+
+  Args:
+    estimator: the Estimator.
+    loaded: its `LoadedModel`, with the values of the checkpoint `path`.
+    plan: the `Plan` of training.
+    dataset: `tf.data.Dataset`.
+    path: str, the checkpoint to go on from; None at the very start.
+    hooks, listeners: tuples, as for `Estimator.train`.
+    steps, max_steps: int or None, as for `Estimator.train`.
+  """
+  position = checkpoints.InputPosition(dataset)
+  if path:
+    position.restore(path)
+  run = _start(estimator, loaded, plan, position, path, listeners)
+  limit = steps if max_steps is None else max_steps - run.global_step
+  hooks = _all_hooks(run, plan.spec, hooks, limit)
+  loaded.training = True
+  try:
+    has_more = _loop(run, loaded, plan, position, hooks, limit)
+    _check_trained(run, position, has_more)
+    position.finish(has_more)
+    for hook in hooks:
+      hook.end(run)
+  finally:
+    loaded.training = False
+    run.writer.flush()
+    for hook in hooks:
+      if isinstance(hook, ProgressHook):
+        hook.close()
+  if run.steps:
+    _logger.info("Loss for final step: %s.", np.float32(run.loss))
+
+
+def _start(estimator, loaded, plan, position, path, listeners):
+  """Returns the `Run`, after writing what model_dir holds from the start."""
+  model_dir = estimator.model_dir
+  writer = summaries.writer_for(model_dir)
+  os.makedirs(model_dir, exist_ok=True)
+  run = TrainingRun(
+    estimator,
+    ModeKeys.TRAIN,
+    loaded.global_step,
+    model_dir,
+    writer,
+    saver=checkpoints.Saver(
+      model_dir, estimator.config, plan.variables, position
+    ),
+    position=position,
+    saved=lambda saved: loaded.note_saved(saved, plan),
+    saving_listeners=listeners,
+  )
+  if path:
+    run.last_saved = (run.global_step, False)
+  else:
+    summaries.write_graph(writer, plan.graph)
+    summaries.write_hparams(writer, estimator.params)
+  _write_config(estimator)
+  return run
+
+
+def _write_config(estimator):
+  """Writes config.json: what this model_dir was trained with."""
+  path = os.path.join(estimator.model_dir, "config.json")
+  values = {
+    "params": estimator.params,
+    "run_config": estimator.config.as_dict(),
+  }
+  with open(path + ".tmp", "w") as file:
+    json.dump(values, file, indent=2, sort_keys=True, default=repr)
+  os.replace(path + ".tmp", path)
+
+
+def _all_hooks(run, spec, hooks, limit):
+  """Returns all hooks of a call of train, in the order they are called."""
+  config = run.estimator.config
+  every = config.log_step_count_steps
+  given = hooks + spec.hooks
+  first, last = [], []
+  if any(isinstance(h, builtin_hooks.CheckpointSaverHook) for h in given):
+    pass  # It takes the place of the one that the config asks for.
+  elif config.save_checkpoints_steps or config.save_checkpoints_secs:
+    first.append(
+      builtin_hooks.CheckpointSaverHook(
+        config.save_checkpoints_secs or None,
+        config.save_checkpoints_steps or None,
+      )
+    )
+  elif run.saving_listeners:
+    raise ValueError(
+      "saving_listeners were given, but no checkpoints are saved; set "
+      "RunConfig(save_checkpoints_steps=...) or save_checkpoints_secs."
+    )
+  else:
+    _logger.warning(
+      "No checkpoints are saved, as both save_checkpoints_steps and "
+      "save_checkpoints_secs are off: what is learned will be lost."
+    )
+  first += spec.training_chief_hooks
+  if every:
+    first.append(builtin_hooks.StepCounterHook(every))
+  if not any(isinstance(h, builtin_hooks.NanTensorHook) for h in given):
+    last.append(builtin_hooks.NanTensorHook())
+  if progress_is_shown():
+    total = None if limit is None else run.global_step + limit
+    last.append(ProgressHook(total))
+  elif every:
+    last.append(builtin_hooks.LossLoggingHook(every))
+  return [*first, *hooks, *last, *spec.training_hooks]
+
+
+def _loop(run, loaded, plan, position, hooks, limit):
+  """Begins the hooks and takes the steps; returns whether there is more input.
+
+  Raises:
+    KeyboardInterrupt, SystemExit: after a signal, when a checkpoint is saved.
+  """
+  timer = loaded.timer("train")
+  writer = run.writer if run.estimator.config.save_summary_steps else None
+  block = loaded.blocks.train(plan, fetches.names_of(hooks), writer)
+
+  def take_steps(n):
+    with loaded.model.scope():
+      steps, has_more, state = timer.timed(block, position.iterator, n)
+    if steps:
+      loaded.note_steps()
+      position.advance(steps)
+      run.steps += steps
+      run.global_step += steps
+      run.examples += int(state["examples"])
+      run.loss = float(state["loss"])
+    return steps, has_more, state["fetched"]
+
+  interruption = Interruption(run)
+  with interruption.watched():
+    for hook in hooks:
+      hook.begin(run)
+    has_more = loop(run, hooks, plan.spec.hooks, take_steps, timer, limit)
+    if interruption.signal:
+      run.save_checkpoint()
+      interruption.leave()
+  return has_more
+
+
+def _check_trained(run, position, has_more):
+  """Refuses an empty training set; warns when the input had ended before."""
+  if run.steps or has_more:
+    return
+  if position.restored:
+    _logger.warning(
+      "No step was taken: the input had ended where the checkpoint was made. "
+      "The next call of train reads it from its beginning."
+    )
+    return
+  raise ValueError(
+    "the training input is empty: it gave no batch; check the files and "
+    "filters of input_fn, and drop_remainder with a large batch_size."
+  )
