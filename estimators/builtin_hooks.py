@@ -169,13 +169,17 @@ class StepCounterHook(Hook):
     every_n_steps: int, steps from one to the next; or
     every_n_secs: float, seconds from one to the next.
     output_dir: folder of the events; that of the run when None.
+    log: bool, whether to log as well.
   """
 
-  def __init__(self, every_n_steps=100, every_n_secs=None, output_dir=None):
+  def __init__(
+    self, every_n_steps=100, every_n_secs=None, output_dir=None, log=True
+  ):
     if every_n_secs is not None:
       every_n_steps = None
     self._timer = Timer(every_n_steps, every_n_secs)
     self._output_dir = output_dir
+    self._log = log
 
   def begin(self, run):
     self._timer.reset()
@@ -196,7 +200,8 @@ class StepCounterHook(Hook):
     examples, self._examples = run.examples - self._examples, run.examples
     if not seconds:
       return
-    _logger.info("global_step/sec: %g", steps / seconds)
+    if self._log:
+      _logger.info("global_step/sec: %g", steps / seconds)
     with self._writer.as_default(step=run.global_step - 1):
       tf.summary.scalar("global_step/sec", steps / seconds)
       tf.summary.scalar("examples/sec", examples / seconds)

@@ -86,7 +86,7 @@ def _write_config(estimator):
     "run_config": estimator.config.as_dict(),
   }
   with open(path + ".tmp", "w") as file:
-    json.dump(values, file, indent=2, sort_keys=True, default=repr)
+    json.dump(values, file, indent=2, default=repr)
   os.replace(path + ".tmp", path)
 
 
@@ -116,11 +116,12 @@ def _all_hooks(run, spec, hooks, limit):
       "save_checkpoints_secs are off: what is learned will be lost."
     )
   first += spec.training_chief_hooks
+  has_bar = progress_is_shown()
   if every:
-    first.append(builtin_hooks.StepCounterHook(every))
+    first.append(builtin_hooks.StepCounterHook(every, log=not has_bar))
   if not any(isinstance(h, builtin_hooks.NanTensorHook) for h in given):
     last.append(builtin_hooks.NanTensorHook())
-  if progress_is_shown():
+  if has_bar:
     total = None if limit is None else run.global_step + limit
     last.append(ProgressHook(total))
   elif every:

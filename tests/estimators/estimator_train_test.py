@@ -521,6 +521,23 @@ class DivergenceTest(TrainTest):
       math.isfinite(estimator.get_variable_value(toys.LINE)[0, 0])
     )
 
+  def test_weights_that_overflow_are_not_saved(self):
+    def model_fn(features, mode):
+      kernel = toys.line()(features[:, None])[0, 0]  # 0 in the first step
+      return EstimatorSpec(
+        mode,
+        loss=tf.square(kernel),
+        train_op=toys.line().kernel.value.assign([[float("inf")]]),
+      )
+
+    estimator = self.estimator(model_fn, save_checkpoints_steps=1)
+    input_fn = toys.input_of(X)
+    with self.assertRaisesRegex(
+      NanLossDuringTrainingError, "after step 1 the variables .*line/kernel"
+    ):
+      estimator.train(input_fn)
+    self.assertEqual(self.checkpoints(), [0])
+
 
 class ArgumentsTest(TrainTest):
   @parameterized.parameters(

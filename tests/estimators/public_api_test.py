@@ -131,6 +131,7 @@ LEFT_OUT = {
   },
 }
 NEW = {
+  "StepCounterHook": {"log": "a progress bar shows the rate already"},
   "SummarySaverHook": {"tensors": "names of what to write; it comes first"},
   "GlobalStepWaiterHook": {"poll_secs": "for tests that do not wait"},
   "Estimator.evaluate": {"untrained": "asks for the initial values"},

@@ -161,7 +161,7 @@ class SignalTest(RunTest):
       step = broken.get_variable_value("global_step")
       self.assertGreaterEqual(step, 3)
       self.assertIn(
-        f"Stopped by {number.name} after step {step}. The checkpoint", errors
+        f"Stopped by {number.name} after step {step}. Start", errors
       )
     # This process is another one than that which was broken off.
     broken.train(shuffled_dataset, max_steps=step + 4)

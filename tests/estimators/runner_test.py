@@ -1,6 +1,7 @@
 import os
 import signal
 import threading
+import types
 
 import tensorflow as tf
 from absl.testing import parameterized
@@ -150,7 +151,8 @@ class InterruptionTest(parameterized.TestCase, tf.test.TestCase):
   )
   def test_a_signal_asks_to_stop(self, number, error, code):
     before = signal.getsignal(number)
-    run = Run(None, "train", 3, None, None)
+    estimator = types.SimpleNamespace(latest_checkpoint=lambda: "ckpt-3")
+    run = Run(estimator, "train", 3, None, None)
     interruption = Interruption(run)
     with interruption.watched():
       os.kill(os.getpid(), number)
@@ -164,6 +166,7 @@ class InterruptionTest(parameterized.TestCase, tf.test.TestCase):
         interruption.leave()
     self.assertEqual(getattr(raised.exception, "code", None), code)
     self.assertIn("after step 3", logs.output[0])
+    self.assertIn("ckpt-3", logs.output[0])
 
   def test_without_a_signal_all_is_as_before(self):
     before = signal.getsignal(signal.SIGTERM)
