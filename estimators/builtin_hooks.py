@@ -12,6 +12,7 @@ from estimators.hooks import (
   CheckpointSaverListener,
   Hook,
   NanLossDuringTrainingError,
+  PeriodicHook,
   Timer,
   checked,
 )
@@ -162,7 +163,7 @@ class CheckpointSaverHook(Hook):
       listener.end(run, run.global_step)
 
 
-class StepCounterHook(Hook):
+class StepCounterHook(PeriodicHook):
   """Logs `global_step/sec` and writes it, and examples/sec, as summaries.
 
   Args:
@@ -177,26 +178,16 @@ class StepCounterHook(Hook):
   ):
     if every_n_secs is not None:
       every_n_steps = None
-    self._timer = Timer(every_n_steps, every_n_secs)
+    super().__init__(Timer(every_n_steps, every_n_secs))
     self._output_dir = output_dir
     self._log = log
 
   def begin(self, run):
-    self._timer.reset()
+    super().begin(run)
     self._examples = 0
-    self._writer = (
-      tf.summary.create_file_writer(self._output_dir)
-      if self._output_dir
-      else run.writer
-    )
+    self._writer = _writer(run, self._output_dir)
 
-  def next_step(self, step):
-    return self._timer.next_step(step)
-
-  def after_run(self, run):
-    if not self._timer.is_due(run.step):
-      return
-    seconds, steps = self._timer.mark(run.step)
+  def act(self, run, seconds, steps):
     examples, self._examples = run.examples - self._examples, run.examples
     if not seconds:
       return
@@ -243,7 +234,7 @@ class NanTensorHook(Hook):
     run.request_stop()
 
 
-class SummarySaverHook(Hook):
+class SummarySaverHook(PeriodicHook):
   """Writes tensors of the model function as summaries at a cadence.
 
   Scalars become scalars, everything else histograms. (Summaries written by
@@ -257,25 +248,15 @@ class SummarySaverHook(Hook):
   """
 
   def __init__(self, tensors, save_steps=None, save_secs=None, output_dir=None):
+    super().__init__(Timer(save_steps, save_secs))
     self.tensors = dict(tensors)
-    self._timer = Timer(save_steps, save_secs)
     self._output_dir = output_dir
 
   def begin(self, run):
-    self._timer.reset()
-    self._writer = (
-      tf.summary.create_file_writer(self._output_dir)
-      if self._output_dir
-      else run.writer
-    )
+    super().begin(run)
+    self._writer = _writer(run, self._output_dir)
 
-  def next_step(self, step):
-    return self._timer.next_step(step)
-
-  def after_run(self, run):
-    if not self._timer.is_due(run.step):
-      return
-    self._timer.mark(run.step)
+  def act(self, run, seconds, steps):
     with self._writer.as_default(step=run.global_step - 1):
       for tag, value in run.values.items():
         write = tf.summary.histogram if np.ndim(value) else tf.summary.scalar
@@ -381,3 +362,8 @@ class GlobalStepWaiterHook(Hook):
 
   def next_step(self, step):
     return None
+
+
+def _writer(run, output_dir):
+  """Returns the `tf.summary` writer of a folder, the run's own when None."""
+  return tf.summary.create_file_writer(output_dir) if output_dir else run.writer

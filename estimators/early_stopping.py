@@ -9,7 +9,7 @@ import operator
 import tensorflow as tf
 
 from estimators import summaries
-from estimators.hooks import Hook, Timer
+from estimators.hooks import PeriodicHook, Timer
 
 _logger = tf.get_logger()
 
@@ -40,21 +40,12 @@ def make_early_stopping_hook(
   )
 
 
-class _EarlyStoppingHook(Hook):
+class _EarlyStoppingHook(PeriodicHook):
   def __init__(self, should_stop_fn, timer):
+    super().__init__(timer)
     self._should_stop_fn = should_stop_fn
-    self._timer = timer
 
-  def begin(self, run):
-    self._timer.reset()
-
-  def next_step(self, step):
-    return self._timer.next_step(step)
-
-  def after_run(self, run):
-    if not self._timer.is_due(run.step):
-      return
-    self._timer.mark(run.step)
+  def act(self, run, seconds, steps):
     if self._should_stop_fn():
       _logger.info("Requesting early stopping at global step %d", run.step)
       run.request_stop()

@@ -156,3 +156,29 @@ class Timer:
       elapsed = (now - self.last_time, step - self.last_step)
     self.last_step, self.last_time = step, now
     return elapsed
+
+
+class PeriodicHook(Hook):
+  """Base class of hooks that do something every so often, in `act`.
+
+  Args:
+    timer: the `Timer` that says when.
+  """
+
+  def __init__(self, timer):
+    self._timer = timer
+
+  def begin(self, run):
+    self._timer.reset()
+
+  def next_step(self, step):
+    return self._timer.next_step(step)
+
+  def after_run(self, run):
+    if self._timer.is_due(run.step):
+      seconds, steps = self._timer.mark(run.step)
+      self.act(run, seconds, steps)
+
+  def act(self, run, seconds, steps):
+    """Does it; seconds and steps are those since the last time, or None."""
+    raise NotImplementedError
