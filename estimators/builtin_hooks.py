@@ -1,13 +1,12 @@
 """The hooks that come with the runner: logging, saving, stopping, profiling."""
 
-import logging
 import math
-import os
 import time
 
 import numpy as np
 import tensorflow as tf
 
+from estimators import checkpoints
 from estimators.hooks import (
   CheckpointSaverListener,
   Hook,
@@ -50,6 +49,7 @@ class LoggingTensorHook(Hook):
     self._formatter = formatter
 
   def begin(self, run):
+    self._last_values = None
     if self._timer:
       self._timer.reset()
 
@@ -57,20 +57,20 @@ class LoggingTensorHook(Hook):
     return self._timer.next_step(step) if self._timer else None
 
   def after_run(self, run):
+    self._last_values = self.line_values(run)
     if self._timer and self._timer.is_due(run.step):
       seconds, _ = self._timer.mark(run.step)
-      self._log(run, seconds)
+      self._log(self._last_values, seconds)
 
   def end(self, run):
-    if self._at_end and run.loss is not None:
-      self._log(run, None)
+    if self._at_end and self._last_values is not None:
+      self._log(self._last_values, None)
 
   def line_values(self, run):
     """Returns the values of one line, by tag."""
     return run.values
 
-  def _log(self, run, seconds):
-    values = self.line_values(run)
+  def _log(self, values, seconds):
     if self._formatter:
       _logger.info("%s", self._formatter(values))
       return
@@ -281,6 +281,8 @@ class ProfilerHook(Hook):
     self._profiling = False
 
   def begin(self, run):
+    if self._profiling:  # An exception ended the run before.
+      self._stop()
     self._timer.reset()
     # The first step is a slow one, and is not what one wants to see.
     self._timer.mark(run.step)
@@ -352,12 +354,12 @@ class GlobalStepWaiterHook(Hook):
     if self._wait_until_step <= 0:
       return
     _logger.info("Waiting for global step %d.", self._wait_until_step)
-    while True:
+    while not run.stop_requested:
       path = run.estimator.latest_checkpoint()
-      step = int(os.path.basename(path).split("-")[-1]) if path else 0
+      step = checkpoints.step_of(path) if path else 0
       if step >= self._wait_until_step:
         return
-      _logger.log(logging.DEBUG, "Waiting: global step is %d.", step)
+      _logger.debug("Waiting: global step is %d.", step)
       time.sleep(self._poll_secs)
 
   def next_step(self, step):

@@ -35,6 +35,8 @@ def make_early_stopping_hook(
     raise TypeError(
       f"should_stop_fn must be a function, but is {should_stop_fn!r}."
     )
+  # Steps, when given, take the place of the default of 60 seconds.
+  run_every_secs = None if run_every_steps is not None else run_every_secs
   return _EarlyStoppingHook(
     should_stop_fn, Timer(run_every_steps, run_every_secs)
   )
@@ -179,8 +181,6 @@ def _watch(estimator, name, verdict, eval_dir, min_steps, secs, steps):
       _logger.info("%s", reason)
     return bool(reason)
 
-  # Steps, when given, take the place of the default of 60 seconds.
-  secs = None if steps is not None else secs
   return make_early_stopping_hook(estimator, should_stop, secs, steps)
 
 

@@ -11,6 +11,7 @@ from estimators import (
   checkpoints,
   evaluation,
   export,
+  fetches,
   inputs,
   log,
   prediction,
@@ -111,7 +112,7 @@ class Estimator:
       values = {
         "labels": labels,
         "mode": mode,
-        "params": self.params,
+        "params": self._params,
         "config": config,
       }
       return self._model_fn(
@@ -191,7 +192,7 @@ class Estimator:
         integer; listeners without checkpoints; no input.
       TypeError: a hook or listener is of a wrong type.
     """
-    hooks = hooks_lib.checked(hooks)
+    hooks = _checked_hooks(hooks)
     listeners = hooks_lib.checked(
       saving_listeners, hooks_lib.CheckpointSaverListener
     )
@@ -255,7 +256,7 @@ class Estimator:
         integer.
       TypeError: a hook is of a wrong type.
     """
-    hooks = hooks_lib.checked(hooks)
+    hooks = _checked_hooks(hooks)
     _check_steps("steps", steps)
     path = self._checkpoint_to_use(checkpoint_path, untrained)
     dataset = self._evaluation_dataset(input_fn, steps)
@@ -268,8 +269,16 @@ class Estimator:
     """Evaluates the values in memory, while training is under way.
 
     The arguments and the result are those of `evaluate`.
+
+    Raises:
+      RuntimeError: no training is under way.
     """
-    hooks = hooks_lib.checked(hooks)
+    if not self._loaded.training:
+      raise RuntimeError(
+        "evaluate_in_memory is for hooks while training is under way; use "
+        "evaluate, which loads a checkpoint."
+      )
+    hooks = _checked_hooks(hooks)
     _check_steps("steps", steps)
     dataset = self._evaluation_dataset(input_fn, steps)
     plan = self._loaded.model.build(ModeKeys.EVAL, dataset.element_spec)
@@ -323,7 +332,7 @@ class Estimator:
         leading dimensions that differ.
       TypeError: a hook is of a wrong type.
     """
-    hooks = hooks_lib.checked(hooks)
+    hooks = _checked_hooks(hooks)
     path = self._checkpoint_to_use(checkpoint_path, untrained)
 
     def predictions():
@@ -424,6 +433,12 @@ def _with_model_dir(config, model_dir):
     model_dir = tempfile.mkdtemp()
     _logger.warning("Using temporary folder as model directory: %s", model_dir)
   return config.replace(model_dir=model_dir)
+
+
+def _checked_hooks(hooks):
+  hooks = hooks_lib.checked(hooks)
+  fetches.check_names(hooks)
+  return hooks
 
 
 def _check_steps(name, steps):

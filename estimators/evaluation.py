@@ -100,7 +100,7 @@ def _results(spec, state, run):
       value = np.asarray(metric.result())
       results[name] = value if value.ndim else float(value)
     else:
-      count = float(state["counts"][name])
-      results[name] = float(state["totals"][name]) / max(count, 1.0)
+      total, count = float(state["totals"][name]), float(state["counts"][name])
+      results[name] = total / count if count else float("nan")
   results["global_step"] = run.global_step
   return results

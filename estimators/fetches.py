@@ -19,6 +19,21 @@ def names_of(hooks):
   )
 
 
+def check_names(hooks):
+  """Refuses tensors in hooks that were made outside of the model function.
+
+  Raises:
+    TypeError: a hook asks for a tensor otherwise than by its name.
+  """
+  for hook in hooks:
+    for tag, name in hook.tensors.items():
+      if not isinstance(name, str):
+        raise TypeError(
+          f"a hook asks for {name!r} as {tag!r}; give the tensor's name, or "
+          "make the hook inside the model function and return it in the spec."
+        )
+
+
 def fetch(spec, names):
   """Returns the wanted tensors of the graph that is being traced.
 

@@ -32,7 +32,8 @@ class Hook:
     output_dir: the folder of the events;
     writer: a `tf.summary` writer into it;
     request_stop(): ends the loop after this step's hooks;
-    save_checkpoint(): saves and returns the checkpoint's path.
+    save_checkpoint(): in training only; saves and returns the checkpoint's
+      path, or None when this step's is there already.
   """
 
   tensors = {}

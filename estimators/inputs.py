@@ -4,6 +4,8 @@ import inspect
 
 import tensorflow as tf
 
+from estimators.spec import ModeKeys
+
 _KNOWN = ("mode", "params", "config", "input_context")
 
 
@@ -40,7 +42,7 @@ def dataset_from(input_fn, mode, params, config):
     result = input_fn(**{name: values[name] for name in arguments})
     if not isinstance(result, tf.data.Dataset):
       dataset = tf.data.Dataset.from_tensors(_as_batch(result))
-      result = dataset.repeat() if mode == "train" else dataset
+      result = dataset.repeat() if mode == ModeKeys.TRAIN else dataset
   _check_element(result.element_spec)
   return result
 

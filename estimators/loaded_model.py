@@ -77,8 +77,18 @@ class LoadedModel:
     """
     names = frozenset(plan.variables)
     if path is None:
+      if not self._are_initial:
+        raise RuntimeError(
+          "the initial values were asked for, but training has changed them; "
+          "begin the prediction anew."
+        )
       self._load_warm_start(names)
       return
+    if plan.variables["global_step"] is not self.model.objects.global_step:
+      raise RuntimeError(
+        "model_dir was emptied meanwhile, and the model made anew; begin the "
+        "prediction anew."
+      )
     stamp, loaded = self._loaded
     if stamp == _stamp(path):
       names -= loaded

@@ -20,7 +20,7 @@ _STATEFUL_RANDOM_OPS = {
   "TruncatedNormal",
   "ParameterizedTruncatedNormal",
   "RandomShuffle",
-  "RandomGammaGrad",
+  "RandomGamma",
   "RandomPoissonV2",
   "Multinomial",
 }
@@ -61,6 +61,8 @@ class Model:
     with self.scope():
       self.objects = Objects(config.tf_random_seed)
     self._plans = {}
+    # The names of the objects that training uses.
+    self._trained = frozenset()
 
   def scope(self):
     """Returns the strategy's scope, or a context that does nothing."""
@@ -128,6 +130,8 @@ class Model:
       tracer = tf.function(trace, autograph=False)
       graph = tracer.get_concrete_function(element_spec).graph
       used = frozenset(self.objects.used)
+      if mode == ModeKeys.TRAIN:
+        self._trained = used
       for update in updates(specs[-1]):
         update.optimizer.build(self.variables_of(update))
     self._check_metrics(specs[-1])
@@ -164,7 +168,7 @@ class Model:
     """Returns the variables that a `Minimize` changes."""
     if update.variables is not None:
       return list(update.variables)
-    variables = self.objects.trainable_variables()
+    variables = self.objects.trainable_variables(self._trained)
     if not variables:
       raise ValueError(
         "minimize has nothing to train: none of the model's @once objects has "
@@ -174,7 +178,7 @@ class Model:
 
   def _check_owned(self, created):
     """Refuses variables that no `once` function made: they would be lost."""
-    owned = {id(raw(v)) for v in self.objects.variables().values()}
+    owned = {id(raw(variable)) for variable in self.objects.all_variables()}
     lost = [v.name for v in created if id(v) not in owned]
     if lost:
       raise ValueError(
@@ -257,10 +261,14 @@ def _would_drift_apart(trainable=None, dtype=None, aggregation=None, **others):
 
 def _warn_of_stateful_randomness(graph):
   """Warns of random ops whose state a checkpoint cannot hold."""
+  graph_def = graph.as_graph_def()
+  nodes = [*graph_def.node]
+  for function in graph_def.library.function:  # of tf.cond and the like
+    nodes += function.node_def
   found = sorted(
-    f"{op.name} ({op.type})"
-    for op in graph.get_operations()
-    if op.type in _STATEFUL_RANDOM_OPS
+    f"{node.name} ({node.op})"
+    for node in nodes
+    if node.op in _STATEFUL_RANDOM_OPS
   )
   if found:
     _logger.warning(

@@ -150,11 +150,24 @@ class Objects:
     """Returns all objects of a class, also those inside lists and dicts."""
     return [x for _, x in self._leaves() if isinstance(x, cls)]
 
-  def trainable_variables(self):
-    """Returns the trainable variables of all objects but optimizers."""
-    found = []
+  def all_variables(self):
+    """Returns every variable of every object, in or out of checkpoints."""
+    found = [self.global_step]
     for _, value in self._leaves():
-      if isinstance(value, tf.Variable):
+      found += [value] if _is_variable(value) else _variables_of(value)
+    return found
+
+  def trainable_variables(self, of):
+    """Returns the trainable variables of some objects, without optimizers.
+
+    Args:
+      of: a set of names of objects.
+    """
+    found = []
+    for name, value in self._leaves():
+      if name.split("/")[0] not in of:
+        continue
+      if _is_variable(value):
         found += [value] if value.trainable else []
       elif not isinstance(value, keras.optimizers.Optimizer):
         found += list(getattr(value, "trainable_variables", []))
@@ -272,10 +285,10 @@ def _flatten(name, value):
 
 def _relative_paths(value):
   """Yields (path inside the object, variable) for an object's variables."""
-  if isinstance(value, (tf.Variable, keras.Variable)):
+  if _is_variable(value):
     yield "", value
     return
-  variables = list(getattr(value, "variables", []))
+  variables = _variables_of(value)
   prefix = getattr(value, "name", None)
   renamer = _Renamer()
   for variable in variables:
@@ -299,6 +312,8 @@ def _slot_paths(optimizer, weights):
   renamer = _Renamer()
   for variable in optimizer.variables:
     word = variable.path.split("/")[-1]
+    if word == "learning_rate":
+      continue  # It is the program's: a changed one is to take effect.
     owners = [flat for flat in weights if word.startswith(flat + "_")]
     if owners:
       flat = max(owners, key=len)
@@ -307,6 +322,14 @@ def _slot_paths(optimizer, weights):
       yield renamer(["inner", word]), variable
     else:
       yield renamer([word]), variable
+
+
+def _is_variable(value):
+  return isinstance(value, (tf.Variable, keras.Variable))
+
+
+def _variables_of(value):
+  return list(getattr(value, "variables", []))
 
 
 def _path(variable):

@@ -28,7 +28,7 @@ def predict(
     ModeKeys.PREDICT,
     loaded.global_step,
     estimator.model_dir,
-    writer=None,
+    writer=tf.summary.create_noop_writer(),
   )
   hooks = [*hooks, *plan.spec.hooks]
   function = loaded.blocks.predict(plan, fetches.names_of(hooks))

@@ -93,8 +93,8 @@ def share(strategy, gradients):
   """Returns, on a replica, the part of equal gradients that makes their sum."""
   if strategy is None:
     return gradients
-  count = strategy.num_replicas_in_sync
-  return tf.nest.map_structure(lambda gradient: gradient / count, gradients)
+  part = 1 / strategy.num_replicas_in_sync
+  return [tf.math.scalar_mul(part, gradient) for gradient in gradients]
 
 
 def _slice(batch, start, stop, size):

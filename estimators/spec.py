@@ -209,4 +209,9 @@ def _checked_metrics(metrics):
         f"eval_metric_ops[{name!r}] must be a Keras metric or a tensor with "
         f"one value per example, but is {value!r}."
       )
+    if tf.is_tensor(value) and value.shape.rank == 0:
+      raise ValueError(
+        f"eval_metric_ops[{name!r}] is a scalar, but the mean over all "
+        "examples needs a value for each of them; leave out tf.reduce_mean."
+      )
   return dict(metrics)

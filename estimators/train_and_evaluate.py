@@ -46,8 +46,8 @@ class EvalSpec:
     input_fn, hooks, name: as for `Estimator.evaluate`.
     steps: int, how many batches; None (the default) for the whole input.
     exporters: `Exporter` or a list of them.
-    start_delay_secs: float, seconds before the first evaluation, of use when
-      another process trains; otherwise ignored.
+    start_delay_secs: float, accepted and ignored: it was for evaluators in
+      processes of their own.
     throttle_secs: float, the least seconds from one evaluation to the next.
 
   Raises:
@@ -108,6 +108,11 @@ def train_and_evaluate(estimator, train_spec, eval_spec):
   if not specs or len(set(names)) < len(names):
     raise ValueError(
       f"several EvalSpecs need names that differ, but they are {names}."
+    )
+  exporters = [exporter.name for spec in specs for exporter in spec.exporters]
+  if len(set(exporters)) < len(exporters):
+    raise ValueError(
+      f"the exporters of several EvalSpecs need names that differ: {exporters}."
     )
   evaluations = [_Evaluation(estimator, spec) for spec in specs]
   listener = _EvaluatingListener(evaluations, train_spec.max_steps)

@@ -140,10 +140,11 @@ def _loop(run, loaded, plan, position, hooks, limit):
   block = loaded.blocks.train(plan, fetches.names_of(hooks), writer)
 
   def take_steps(n):
+    # Before the block: it may raise after it has taken some of the steps.
+    loaded.note_steps()
     with loaded.model.scope():
       steps, has_more, state = timer.timed(block, position.iterator, n)
     if steps:
-      loaded.note_steps()
       position.advance(steps)
       run.steps += steps
       run.global_step += steps

@@ -23,6 +23,7 @@ lines also go into the top README, between the markers of their model.
 
 import collections
 import statistics
+import sys
 import tempfile
 
 from absl import app, flags
@@ -140,7 +141,10 @@ def main(argv):
   )
   print("\n".join(lines))
   if not values.peer_python:
-    print("tf_estimator skipped: name a Python that has it by --peer_python")
+    print(
+      "tf_estimator skipped: name a Python that has it by --peer_python",
+      file=sys.stderr,
+    )
   if values.readme:
     write_readme(ROOT, values.model, lines)
 

@@ -50,7 +50,7 @@ class VariablesTest(CheckpointTest):
     objects = Objects()
     with objects.active():
       toys.network()(np.zeros([1, 4], np.float32))
-      toys.adam().build(objects.trainable_variables())
+      toys.adam().build(objects.trainable_variables({"network"}))
     values = {
       name: np.full(variable.shape, i + 1)
       for i, (name, variable) in enumerate(objects.variables().items())

@@ -21,6 +21,7 @@ from estimators import (
   RunConfig,
   StopAtStepHook,
   minimize,
+  once,
 )
 from tests.estimators import toys
 from tests.estimators.toys import RecordingHook
@@ -521,6 +522,47 @@ class DivergenceTest(TrainTest):
       math.isfinite(estimator.get_variable_value(toys.LINE)[0, 0])
     )
 
+  def test_after_an_error_in_a_block_the_checkpoint_is_loaded_again(self):
+    def input_fn():
+      def checked(i):
+        with tf.control_dependencies([tf.debugging.assert_less(i, 8)]):
+          return tf.ones([1]), tf.cast(i, tf.float32)[None]
+
+      return tf.data.Dataset.range(20, output_type=tf.int32).map(checked)
+
+    estimator = self.estimator(save_checkpoints_steps=5)
+    with self.assertRaises(tf.errors.InvalidArgumentError):
+      estimator.train(input_fn)
+    saved = estimator.get_variable_value(toys.LINE)
+    (first,) = estimator.predict(toys.input_of([1.0]))
+    self.assertAllClose(first["y"], saved[0, 0])
+
+  def test_the_last_values_are_logged_at_the_end(self):
+    hook = LoggingTensorHook({"x": "x_tensor"}, at_end=True)
+    lines = self.messages(
+      self.estimator(), toys.input_of(X, np.float32(Y)), [hook]
+    )
+    self.assertIn("x = [6.]", lines)
+
+  def test_a_changed_learning_rate_takes_effect(self):
+    @once
+    def optimizer(params):
+      return keras.optimizers.SGD(params["rate"])
+
+    def model_fn(features, labels, params):
+      w = toys.line()(features[:, None])[:, 0]
+      loss = tf.reduce_mean(tf.square(w - labels))
+      train_op = minimize(loss, optimizer(params))
+      return EstimatorSpec(ModeKeys.TRAIN, loss=loss, train_op=train_op)
+
+    config = RunConfig(self.get_temp_dir())
+    slopes = []
+    for rate in (0.1, 0.5):  # each a step of the line through (1, 1)
+      estimator = Estimator(model_fn, config=config, params={"rate": rate})
+      estimator.train(toys.input_of([1.0], np.float32([1.0])), steps=1)
+      slopes.append(estimator.get_variable_value(toys.LINE)[0, 0])
+    self.assertAllClose(slopes, [0.2, 0.2 + 0.5 * 2 * 0.8])
+
   def test_weights_that_overflow_are_not_saved(self):
     def model_fn(features, mode):
       kernel = toys.line()(features[:, None])[0, 0]  # 0 in the first step
@@ -655,7 +697,7 @@ class ArgumentsTest(TrainTest):
     estimator.train(toys.input_of(X, np.float32(Y)), steps=1)
     self.assertEqual(
       estimator.get_variable_names(),
-      ["global_step", "line/kernel", "sgd/iteration", "sgd/learning_rate"],
+      ["global_step", "line/kernel", "sgd/iteration"],
     )
     with self.assertRaisesRegex(ValueError, "'kernel'; it holds .*line/kernel"):
       estimator.get_variable_value("kernel")
