@@ -33,13 +33,14 @@ class Blocks:
     self._model = model
     self._functions = {}
 
-  def train(self, plan, names=frozenset(), writer=None):
+  def train(self, plan, names=frozenset(), writer=None, endless=False):
     """Returns the function that takes a block of training steps.
 
     Args:
       plan: the `Plan` of the input.
       names: frozenset of str, the tensors to fetch by name.
       writer: `tf.summary` writer for the model's summaries, or None.
+      endless: bool, whether the input is known to have no end.
 
     Returns:
       A function of an iterator and n (int64 scalar). It takes up to n steps,
@@ -72,11 +73,13 @@ class Blocks:
           _zeros(state),
           shapes=_shapes(state),
           go_on=lambda state_: tf.math.is_finite(state_["loss"]),
+          endless=endless,
         )
 
       return _traced(block, tf.data.IteratorSpec(plan.element_spec), _COUNT)
 
-    return self._kept(("train", plan, names, writer), make)
+    kind = "train endlessly" if endless else "train"
+    return self._kept((kind, plan, names, writer), make)
 
   def evaluate(self, plan, names=frozenset(), writer=None):
     """Returns (function of a block of evaluation steps, its first state).
@@ -297,17 +300,21 @@ def _step_context(writer, step, condition):
 # The loop.
 
 
-def _loop(iterator, n, step, state, shapes, go_on=lambda state: True):
+def _loop(
+  iterator, n, step, state, shapes, go_on=lambda state: True, endless=False
+):
   """Calls step(batch, state) up to n times, while there is input.
 
   Returns (steps taken, whether there is more input, state).
 
   `get_next_as_optional` is used since `next` raises at the end of the input,
-  after other effects of the step may have run.
+  after other effects of the step may have run. Where the input has no end,
+  `next` saves the condition around the step, a tenth of a small one.
   """
 
   def body(done, has_more, state):
-    del has_more
+    if endless:
+      return done + 1, has_more, step(next(iterator), state)
     optional = iterator.get_next_as_optional()
     return tf.cond(
       optional.has_value(),

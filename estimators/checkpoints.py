@@ -52,6 +52,11 @@ class InputPosition:
     self.saves_state = True
     self.finished = self.restored = False
 
+  @property
+  def is_endless(self):
+    """Whether the input is known to have no end."""
+    return int(self._dataset.cardinality()) == tf.data.INFINITE_CARDINALITY
+
   def advance(self, batches):
     """Notes that so many batches more were read."""
     self._batches.assign_add(batches)

@@ -137,7 +137,8 @@ def _loop(run, loaded, plan, position, hooks, limit):
   """
   timer = loaded.timer("train")
   writer = run.writer if run.estimator.config.save_summary_steps else None
-  block = loaded.blocks.train(plan, fetches.names_of(hooks), writer)
+  names = fetches.names_of(hooks)
+  block = loaded.blocks.train(plan, names, writer, position.is_endless)
 
   def take_steps(n):
     # Before the block: it may raise after it has taken some of the steps.
