@@ -177,6 +177,22 @@ class ReadmesTest(absltest.TestCase):
             f"run python -m tools.make_results {task} --tables_only",
           )
 
+  def test_all_that_is_published_was_measured(self):
+    tasks = [p.parent.name for p in ROOT.glob("experiments/*/published.json")]
+    self.assertIn("mnist", tasks)
+    for task in tasks:
+      rows = {row["name"] for row in results_table.read_rows(ROOT, task)}
+      self.assertEqual(set(results_table.read_results(ROOT, task)), rows)
+
+  def test_speeds_were_measured(self):
+    for model in ("softmax", "cnn"):
+      _, found, _ = results_table.split_at_markers(
+        ROOT / "README.md",
+        f"<!-- benchmark {model}:begin -->",
+        f"<!-- benchmark {model}:end -->",
+      )
+      self.assertIn("estimator_train_over_in_graph_loop_train", found)
+
   def test_rows_are_complete(self):
     for path in sorted(ROOT.glob("experiments/*/published.json")):
       rows = json.loads(path.read_text())
