@@ -79,10 +79,14 @@ def write(model, plan, receiver, export_dir_base, assets_extra=None):
       "export.build_parsing_serving_input_receiver_fn, or add a PredictOutput."
     )
   path, temporary = _new_folder(export_dir_base)
-  tf.saved_model.save(_module(plan), temporary, signatures=signatures)
-  _set_methods(temporary, methods)
-  _copy_assets(temporary, assets_extra)
-  os.rename(temporary, path)
+  try:
+    tf.saved_model.save(_module(plan), temporary, signatures=signatures)
+    _set_methods(temporary, methods)
+    _copy_assets(temporary, assets_extra)
+    os.rename(temporary, path)
+  except BaseException:
+    shutil.rmtree(temporary, ignore_errors=True)
+    raise
   _logger.info("SavedModel written to: %s", path)
   return path
 

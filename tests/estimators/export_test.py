@@ -289,6 +289,13 @@ class FolderTest(tf.test.TestCase):
       with open(os.path.join(path, "assets.extra", name)) as file:
         self.assertEqual(file.read(), "a\nb\n")
 
+  def test_an_export_that_fails_leaves_nothing(self):
+    base = new_folder()
+    missing = {"labels.txt": os.path.join(base, "missing.txt")}
+    with self.assertRaises(FileNotFoundError):
+      trained().export_saved_model(base, RAW, assets_extra=missing)
+    self.assertEmpty(os.listdir(base))
+
 
 class EstimatorTest(tf.test.TestCase):
   def test_an_older_checkpoint(self):
