@@ -43,7 +43,24 @@ def _mnist(name, size, sha256):
   return File(name, size, sha256, tuple(mirror + name for mirror in mirrors))
 
 
+def _census(name, size, sha256):
+  folder = "https://archive.ics.uci.edu/ml/machine-learning-databases/adult/"
+  return File(name, size, sha256, (folder + name,))
+
+
 DATASETS = {
+  "census": (
+    _census(
+      "adult.data",
+      3974305,
+      "5b00264637dbfec36bdeaab5676b0b309ff9eb788d63554ca0a249491c86603d",
+    ),
+    _census(
+      "adult.test",
+      2003153,
+      "a2a9044bc167a35b2361efbabec64e89d69ce82d9790d2980119aac5fd7e9c05",
+    ),
+  ),
   "mnist": (
     _mnist(
       "train-images-idx3-ubyte.gz",

@@ -160,7 +160,9 @@ class DownloadTest(tf.test.TestCase):
         downloads.fetch(file, self.get_temp_dir())
 
   def test_unknown_data_set(self):
-    with self.assertRaisesRegex(ValueError, r"one of \['mnist'\]; got 'nist'"):
+    with self.assertRaisesRegex(
+      ValueError, r"one of \['census', 'mnist'\]; got 'nist'"
+    ):
       downloads.download("nist", self.data_dir)
 
   def test_the_table_names_the_files_of_the_pipeline(self):
@@ -190,7 +192,7 @@ class ProgramTest(tf.test.TestCase):
   def test_unknown_data_set_fails(self):
     result = self.run_program("nist", f"--data_dir={self.get_temp_dir()}")
     self.assertEqual(1, result.returncode)
-    self.assertIn("one of ['mnist']; got 'nist'", result.stderr)
+    self.assertIn("one of ['census', 'mnist']; got 'nist'", result.stderr)
 
   def test_data_dir_is_required(self):
     result = self.run_program("mnist")
@@ -198,7 +200,9 @@ class ProgramTest(tf.test.TestCase):
     self.assertIn("--data_dir", result.stderr)
 
   def test_names_one_data_set(self):
-    with self.assertRaisesRegex(app.UsageError, r"\['mnist'\]; got \[\]"):
+    with self.assertRaisesRegex(
+      app.UsageError, r"\['census', 'mnist'\]; got \[\]"
+    ):
       download.main(["download"])
 
   @mock.patch.object(download, "FLAGS", mock.Mock(data_dir="/the/folder"))
