@@ -5,7 +5,13 @@ by the share of the examples that it had. One replica and eight therefore give
 the same numbers.
 """
 
+import contextlib
+import contextvars
+
 import tensorflow as tf
+
+# On each of several replicas, the weight of its slice.
+_weight = contextvars.ContextVar("estimators_replica_weight", default=None)
 
 
 def batch_size(batch):
@@ -54,7 +60,8 @@ def on_replicas(strategy, step, batch, keep_one):
     if keep_one:
       start = tf.minimum(start, size - 1)
       stop = tf.maximum(stop, start + 1)
-    return step(_slice(batch, start, stop, size), weight)
+    with _weight_of_slice(weight):
+      return step(_slice(batch, start, stop, size), weight)
 
   return strategy.run(on_replica, args=(batch,))
 
@@ -79,6 +86,48 @@ def join(strategy, value, per_example):
     return value
   parts = strategy.experimental_local_results(value)
   return tf.concat(parts, 0) if per_example else parts[0]
+
+
+def share_of_sum(value):
+  """Returns, on a replica, what it reports for a sum over its slice.
+
+  Reports are summed, weighted by the size of the slice. These then come to the
+  sum over the global batch. A replica whose weight is 0 reports 0.
+  """
+  weight = _weight.get()
+  if weight is None:
+    return value
+  return tf.math.divide_no_nan(value, tf.cast(weight, value.dtype))
+
+
+def share_of_mean(value, count):
+  """Returns, on a replica, what it reports for a mean over its values.
+
+  Reports are summed, weighted by the number of the replicas' examples. These
+  then come to the mean over the values of all replicas, though an example may
+  have any number of values.
+
+  Args:
+    value: floating scalar, the mean over this replica's values.
+    count: int scalar, how many there are; with 0 of them the value may be NaN.
+  """
+  weight = _weight.get()
+  if weight is None:
+    return value
+  mine = tf.where(weight > 0, tf.cast(count, tf.float32), 0.0)
+  context = tf.distribute.get_replica_context()
+  everyone = context.all_reduce(tf.distribute.ReduceOp.SUM, mine)
+  factor = tf.math.divide_no_nan(mine, everyone * weight)
+  return tf.math.multiply_no_nan(value, tf.cast(factor, value.dtype))
+
+
+@contextlib.contextmanager
+def _weight_of_slice(weight):
+  token = _weight.set(weight)
+  try:
+    yield
+  finally:
+    _weight.reset(token)
 
 
 def all_sum(strategy, gradients):
