@@ -1,0 +1,150 @@
+"""What the layers of columns share: variables, tables and dense columns."""
+
+import re
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from estimators.columns import lookups
+from estimators.columns.cache import FeatureCache
+from estimators.columns.convert import as_columns
+from estimators.columns.embedding import (
+  EmbeddingColumn,
+  IndicatorColumn,
+  SharedEmbeddingColumn,
+)
+from estimators.columns.ids import ids_of
+from estimators.columns.numbers import intervals_of, numbers_of
+from estimators.columns.numeric import BucketizedColumn
+from estimators.columns.vocabulary import Tables
+
+
+class ColumnLayer(keras.layers.Layer):
+  """A layer that is called with a dictionary of features.
+
+  Its variables and lookup tables are made when it is constructed. Variables
+  are named `<layer>/<column>/<name>`, with `_` for characters that a variable
+  may not have in its name.
+
+  Attributes:
+    columns: list of columns, sorted by name.
+  """
+
+  # The names are those of checkpoints that others have written: never number
+  # them.
+  exact_names = True
+
+  def __init__(self, feature_columns, name):
+    super().__init__(name=name)
+    self.columns = as_columns(feature_columns)
+    for column in self.columns:
+      self._check(column)
+    self._tables = Tables(self.columns)
+    self._embeddings = self._make_embeddings()
+    self.built = True
+
+  def __call__(self, features, training=None):
+    """Calls the layer with a dictionary of features, or a `FeatureCache`.
+
+    Keras's own call would look for one dtype and one shape in them.
+    """
+    del training
+    with tf.name_scope(self.name):
+      return self.call(FeatureCache.of(features))
+
+  def _check(self, column):
+    """Raises ValueError for a column that is not for this layer."""
+    raise NotImplementedError
+
+  def _variable(self, scope, name, shape, initializer, trainable=True):
+    """Returns a new float32 Keras variable."""
+    with keras.name_scope(self.name), keras.name_scope(sanitized(scope)):
+      return keras.Variable(
+        initializer,
+        shape=None if isinstance(initializer, np.ndarray) else shape,
+        dtype="float32",
+        trainable=trainable,
+        name=name,
+      )
+
+  def _make_embeddings(self):
+    """Returns the variables of embedding columns by the name of their scope."""
+    made, found = {}, {}
+    for column in self.columns:
+      if not isinstance(column, EmbeddingColumn | SharedEmbeddingColumn):
+        continue
+      weights = column.weights
+      if made.setdefault(weights.name, weights) != weights:
+        raise ValueError(
+          f"two different embeddings are named {weights.name!r}: {weights} and "
+          f"{made[weights.name]}; make the columns that share it with one call "
+          "of shared_embeddings, or give shared_embedding_collection_name."
+        )
+      if weights.name not in found:
+        found[weights.name] = self._variable(
+          weights.name,
+          "embedding_weights",
+          weights.shape,
+          weights.initial(),
+          weights.trainable,
+        )
+    return found
+
+  def _ids(self, column, cache):
+    return ids_of(column, cache, self._tables)
+
+  def _dense(self, column, cache):
+    """Returns a dense column's numbers, float32 [B, num_elements]."""
+    if isinstance(column, BucketizedColumn):
+      return self._intervals(column, cache)
+    if isinstance(column, IndicatorColumn):
+      return self._counts(column, cache)
+    if isinstance(column, EmbeddingColumn | SharedEmbeddingColumn):
+      ids = _checked(column, self._ids(column.categorical_column, cache))
+      return lookups.combined(
+        self._embeddings[column.weights.name],
+        ids,
+        column.combiner,
+        cache.batch_size,
+        column.max_norm,
+      )
+    return numbers_of(column, cache)
+
+  def _intervals(self, column, cache):
+    intervals = intervals_of(column, cache)  # [B, D]
+    hot = tf.one_hot(intervals, column.num_intervals)
+    return tf.reshape(hot, [-1, column.num_elements])
+
+  def _counts(self, column, cache):
+    """Returns how often each example has each category, [B, num_buckets]."""
+    ids = _checked(column, self._ids(column.categorical_column, cache))
+    size = column.num_elements
+    if ids.is_dense and ids.weights is None:
+      hot = tf.one_hot(ids.values, size)  # Zeros for ids below 0.
+      return hot if ids.rank == 1 else tf.reduce_sum(hot, 1)
+    entries = lookups.entries_of(ids, "sum", cache.batch_size)
+    places = tf.concat(
+      [entries.rows, tf.cast(entries.ids[:, None], tf.int64)], 1
+    )
+    counts = (
+      tf.ones_like(entries.ids, tf.float32)
+      if entries.scale is None
+      else entries.scale[:, 0]
+    )
+    return tf.scatter_nd(places, counts, [cache.batch_size, size])
+
+
+def sanitized(name):
+  """Returns a name that a variable can have in its path."""
+  return re.sub(r"[^A-Za-z0-9_.\-]", "_", name)
+
+
+def _checked(column, ids):
+  if ids.rank > 2:
+    raise ValueError(
+      f"{column.name!r} needs categories of the shape [B] or [B, n], but they "
+      f"have {ids.rank} dimensions; reshape the feature, or use "
+      "sequence_categorical_column_with_* and SequenceFeatures."
+    )
+  return ids
