@@ -1,4 +1,4 @@
-"""Checkpoints: what they hold, which are kept, and reading them by name.
+"""Checkpoints: what they hold, which are kept, and restoring them.
 
 A checkpoint `model.ckpt-N` holds, after N steps, the variables of the objects
 that training uses (weights, optimizer, random state), the global step, and the
@@ -10,18 +10,15 @@ import os
 
 import tensorflow as tf
 
+from estimators.checkpoint_reader import INPUT, SUFFIX, Reader
 from estimators.hooks import NanLossDuringTrainingError
 from estimators.objects import raw
 
 _logger = tf.get_logger()
 
 CHECKPOINT_NAME = "model.ckpt"
-INPUT = "input_position"
-# What the names of variables begin with in the checkpoint of a SavedModel.
-EXPORTED = "model/"
-# `save_counter` is tf.train.Checkpoint's own.
-_NOT_THE_MODELS = (INPUT + "/", "save_counter")
-_SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
+# What Keras calls the state of a layer's random numbers.
+RANDOM_STATE = "seed_generator_state"
 _ITERATOR_STATE = INPUT + "/iterator/.ATTRIBUTES/ITERATOR_STATE"
 # What TensorFlow raises for an iterator whose state it cannot save.
 _CANNOT_SAVE = (tf.errors.FailedPreconditionError, tf.errors.UnimplementedError)
@@ -97,9 +94,9 @@ class InputPosition:
     """
     reader = tf.train.load_checkpoint(path)
     saved = {
-      name: reader.get_tensor(f"{INPUT}/{name}{_SUFFIX}")
+      name: reader.get_tensor(f"{INPUT}/{name}{SUFFIX}")
       for name in ("batches", "finished", "kind")
-      if reader.has_tensor(f"{INPUT}/{name}{_SUFFIX}")
+      if reader.has_tensor(f"{INPUT}/{name}{SUFFIX}")
     }
     if not saved or saved["finished"]:
       return
@@ -239,17 +236,12 @@ def step_of(path):
 
 def names(path):
   """Returns the variables of a checkpoint: dictionary of name to shape."""
-  shapes = tf.train.load_checkpoint(path).get_variable_to_shape_map()
-  return {
-    key.removesuffix(_SUFFIX): shape
-    for key, shape in shapes.items()
-    if key.endswith(_SUFFIX) and not key.startswith(_NOT_THE_MODELS)
-  }
+  return Reader(path).shapes
 
 
 def value(path, name):
   """Returns the value of a checkpoint's variable as a NumPy array."""
-  return tf.train.load_checkpoint(path).get_tensor(name + _SUFFIX)
+  return Reader(path).value(name)
 
 
 def restore(path, variables, optional=()):
@@ -258,13 +250,19 @@ def restore(path, variables, optional=()):
   Args:
     path: str, the checkpoint.
     variables: dictionary of name to variable.
-    optional: names that the checkpoint need not hold.
+    optional: names that the checkpoint need not hold. Nor need it hold random
+      state: there is none in a converted one.
 
   Raises:
-    ValueError: the checkpoint lacks a variable, or has it in another shape.
+    ValueError: the checkpoint lacks a variable, or has it in another shape, or
+      is one of tf.estimator.
   """
-  shapes = names(path)
-  missing = sorted(set(variables) - set(shapes) - set(optional))
+  shapes = _shapes_of_own(path)
+  missing = sorted(
+    name
+    for name in set(variables) - set(shapes) - set(optional)
+    if not name.endswith(RANDOM_STATE)
+  )
   if missing:
     raise ValueError(
       f"the checkpoint {path} has no value for {missing} of this model; it "
@@ -281,3 +279,17 @@ def restore(path, variables, optional=()):
       )
   status = tf.train.Checkpoint(**tree(variables)).read(path)
   status.assert_existing_objects_matched().expect_partial()
+
+
+def _shapes_of_own(path):
+  """Returns the names of a checkpoint that this package wrote."""
+  reader = Reader(path)
+  if reader.by_name:
+    raise ValueError(
+      f"the checkpoint of a model_dir must be one of ours, but {path} was "
+      "written by tf.estimator. To go on from it, convert it: python -m "
+      f"tools.convert_checkpoint --from={os.path.dirname(path)} "
+      "--to=NEW_MODEL_DIR. To take its weights over into a new model, give "
+      "another model_dir and warm_start_from this one."
+    )
+  return reader.shapes

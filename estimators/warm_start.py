@@ -8,13 +8,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from estimators import checkpoints
+from estimators.checkpoint_reader import Reader, find
+from estimators.checkpoints import RANDOM_STATE
 from estimators.objects import raw
 
 _logger = tf.get_logger()
-
-# What Keras calls the state of a layer's random numbers.
-_RANDOM_STATE = "seed_generator_state"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +49,7 @@ class WarmStartSettings:
 
   Attributes:
     ckpt_to_initialize_from: str, a checkpoint, a model_dir (its newest one) or
-      a SavedModel.
+      a SavedModel; of this package or of tf.estimator.
     vars_to_warm_start: regular expression that names begin with: all variables
       that were learned and match, running means of batch norm among them, but
       not the state of optimizers, metrics and random numbers. Or a list of
@@ -116,31 +114,33 @@ def apply(settings, variables, unlearned, only):
   if not names:
     return
   _logger.info("Warm-starting with WarmStartSettings: %s", settings)
-  path, prefix = _resolve(settings.ckpt_to_initialize_from)
+  reader = _reader(settings.ckpt_to_initialize_from)
+  if reader.by_name:  # TensorFlow 1 and 2.15 kept no such states.
+    names = [name for name in names if not name.endswith(RANDOM_STATE)]
   for name in names:
-    variable = raw(variables[name])
-    old_name = prefix + previous.get(name, name)
+    variable, old_name = raw(variables[name]), previous.get(name, name)
     variable.assign(
-      _first_value(name, variable, path, old_name, vocabularies.get(name))
+      _first_value(name, variable, reader, old_name, vocabularies.get(name))
     )
-  _logger.info("Warm-started %d variables from %s.", len(names), path)
+  _logger.info("Warm-started %d variables from %s.", len(names), reader.path)
 
 
-def _first_value(name, variable, path, old_name, vocabulary):
+def _first_value(name, variable, reader, old_name, vocabulary):
   """Returns what a variable takes over, a NumPy array."""
-  stored = checkpoints.names(path)
-  if old_name not in stored:
+  if old_name not in reader.shapes:
+    scope = old_name.split("/")[0] + "/"
+    near = [other for other in reader.shapes if other.startswith(scope)]
     raise ValueError(
-      f"{path} holds no {old_name!r} to warm-start {name!r} from; it holds "
-      f"{sorted(stored)}. Map the name in var_name_to_prev_var_name, or leave "
-      "it out of vars_to_warm_start."
+      f"{reader.path} holds no {old_name!r} to warm-start {name!r} from; it "
+      f"holds {sorted(near or reader.shapes)}. Map the name in "
+      "var_name_to_prev_var_name, or leave it out of vars_to_warm_start."
     )
-  value, shape = checkpoints.value(path, old_name), tuple(variable.shape)
+  value, shape = reader.value(old_name), tuple(variable.shape)
   if vocabulary:
     return remapped(vocabulary, value, shape, variable.dtype)
   if value.shape != shape:
     raise ValueError(
-      f"{name} has the shape {shape}, but {old_name} in {path} has "
+      f"{name} has the shape {shape}, but {old_name} in {reader.path} has "
       f"{value.shape}; leave it out of vars_to_warm_start, or give a VocabInfo "
       "when a vocabulary has changed."
     )
@@ -219,7 +219,7 @@ def _chosen(settings, variables, unlearned):
   candidates = set(variables) - {"global_step"}
   if isinstance(patterns, str):
     candidates -= unlearned
-    candidates -= {n for n in candidates if n.endswith(_RANDOM_STATE)}
+    candidates -= {n for n in candidates if n.endswith(RANDOM_STATE)}
     patterns = [patterns]
   return {
     name
@@ -228,17 +228,12 @@ def _chosen(settings, variables, unlearned):
   }
 
 
-def _resolve(path):
-  """Returns (checkpoint, prefix of its names) that a path stands for."""
-  newest = tf.train.latest_checkpoint(path) if os.path.isdir(path) else None
-  for candidate, prefix in (
-    (os.path.join(path, "variables", "variables"), checkpoints.EXPORTED),
-    (newest, ""),
-    (path, ""),
-  ):
-    if candidate and os.path.exists(candidate + ".index"):
-      return candidate, prefix
-  raise ValueError(
-    f"there is no checkpoint to warm-start from at {path!r}; name a "
-    "checkpoint (.../model.ckpt-100), a model_dir or a SavedModel."
-  )
+def _reader(path):
+  """Returns the `Reader` of what a path stands for."""
+  found = find(path)
+  if not found:
+    raise ValueError(
+      f"there is no checkpoint to warm-start from at {path!r}; name a "
+      "checkpoint (.../model.ckpt-100), a model_dir or a SavedModel."
+    )
+  return Reader(found)
