@@ -12,12 +12,19 @@ from estimators.export_outputs import (
   PredictOutput,
   RegressionOutput,
 )
-from estimators.heads import base, checks, classes, vocabulary
-from estimators.heads import metrics as head_metrics
+from estimators.heads import (
+  arguments,
+  base,
+  checks,
+  classes,
+  single,
+  vocabulary,
+)
+from estimators.heads import metrics as metrics_lib
 
 
 @dataclasses.dataclass(frozen=True)
-class BinaryClassHead(base.Head):
+class BinaryClassHead(single.SingleHead):
   """Two classes, by one logit: the log odds of class 1.
 
   Labels: numbers in [0, 1], or words with a vocabulary, [D0, ..., DN, 1] or
@@ -58,8 +65,8 @@ class BinaryClassHead(base.Head):
   def __post_init__(self):
     self._check_common()
     self._set(
-      thresholds=checks.thresholds(self.thresholds),
-      label_vocabulary=checks.vocabulary(self.label_vocabulary, 2),
+      thresholds=arguments.thresholds(self.thresholds),
+      label_vocabulary=arguments.vocabulary(self.label_vocabulary, 2),
     )
 
   @property
@@ -83,14 +90,14 @@ class BinaryClassHead(base.Head):
       classes.check_words(given)
       ids, good = vocabulary.ids_of(given, self.label_vocabulary)
       needed = f"labels must be {vocabulary.described(self.label_vocabulary)}"
-      return base.Labels(tf.cast(ids, tf.float32), good, needed, given)
+      return single.Labels(tf.cast(ids, tf.float32), good, needed, given)
     if given.dtype == tf.string:
       raise ValueError(
         "labels must be numbers in [0, 1], but are strings; give the head a "
         "label_vocabulary of the two words."
       )
     values, good = checks.within(tf.cast(given, tf.float32), 0, 1)
-    return base.Labels(values, good, "labels must be in [0, 1]", given)
+    return single.Labels(values, good, "labels must be in [0, 1]", given)
 
   def _losses(self, labels, logits):
     return tf.nn.sigmoid_cross_entropy_with_logits(labels, logits)
@@ -111,15 +118,15 @@ class BinaryClassHead(base.Head):
       "recall": (keras.metrics.Recall, {}),
       "prediction/mean": (mean, {}),
       "label/mean": (mean, {}),
-      "accuracy_baseline": (head_metrics.AccuracyBaseline, {}),
+      "accuracy_baseline": (metrics_lib.AccuracyBaseline, {}),
       "auc": (keras.metrics.AUC, {}),
       "auc_precision_recall": (keras.metrics.AUC, {"curve": "PR"}),
-      **head_metrics.threshold_specs(self.thresholds),
+      **metrics_lib.threshold_specs(self.thresholds),
     }
 
   def _update(self, metrics, scored):
-    logits, labels = map(head_metrics.flat, (scored.logits, scored.labels))
-    weights = head_metrics.flat_weights(scored.weights, scored.logits)
+    logits, labels = map(metrics_lib.flat, (scored.logits, scored.labels))
+    weights = metrics_lib.flat_weights(scored.weights, scored.logits)
     logistic = tf.sigmoid(logits)
     class_ids = tf.cast(logits > 0, tf.float32)
     right = tf.cast(tf.equal(class_ids, labels), tf.float32)
@@ -134,7 +141,7 @@ class BinaryClassHead(base.Head):
       ("auc_precision_recall", [labels, logistic]),
     ):
       metrics[self._key(key)].update_state(*values, sample_weight=weights)
-    for key in head_metrics.threshold_specs(self.thresholds):
+    for key in metrics_lib.threshold_specs(self.thresholds):
       metrics[self._key(key)].update_state(
         labels, logistic, sample_weight=weights
       )

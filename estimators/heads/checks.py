@@ -1,128 +1,15 @@
-"""Checks of what heads are given: arguments when made, tensors when called.
+"""Checks of the tensors that heads are called with.
 
 Shapes: [D0, ..., DN] are the batch dimensions, mostly [B]; L is the number of
 logits of an example.
 """
 
-import inspect
-import numbers
-import re
-
 import tensorflow as tf
 
-_REDUCTIONS = ("sum_over_batch_size", "sum")
+from estimators.heads.arguments import arguments_of
+
 # How many values of a bad batch an error shows.
 _SHOWN = 100
-
-
-# Arguments of heads.
-
-
-def name(value):
-  """Returns a head's name, which also names a scope of operations, or None."""
-  legal = isinstance(value, str) and re.fullmatch(
-    r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*", value
-  )
-  if value is not None and not legal:
-    raise ValueError(
-      "the name of a head must be letters, digits and _ . / - and begin with a "
-      f"letter or digit, or None, but is {value!r}; rename the head."
-    )
-  return value
-
-
-def loss_reduction(value):
-  """Returns "sum_over_batch_size" or "sum", in lower case."""
-  given = getattr(value, "value", value)
-  lowered = given.lower() if isinstance(given, str) else given
-  if lowered not in _REDUCTIONS:
-    raise ValueError(
-      f"loss_reduction must be one of {_REDUCTIONS}, as a head gives one loss "
-      f"for the batch, but is {value!r}; the first is the mean."
-    )
-  return lowered
-
-
-def weight_column(value):
-  """Returns a weight column: None, a feature's name or a numeric column."""
-  if value is None or isinstance(value, str) or hasattr(value, "key"):
-    return value
-  raise TypeError(
-    "weight_column must be the name of a feature or a numeric_column, but is "
-    f"{value!r}."
-  )
-
-
-def positive_int(what, value, least):
-  """Returns an int of at least `least`."""
-  is_int = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-  if not is_int or value < least:
-    hint = ""
-    if what == "n_classes" and least == 3:
-      hint = "; for two classes use BinaryClassHead"
-    raise ValueError(
-      f"{what} must be an int of at least {least}, but is {value!r}{hint}."
-    )
-  return int(value)
-
-
-def thresholds(values):
-  """Returns thresholds as a tuple of floats; None gives none."""
-  values = tuple(float(value) for value in (() if values is None else values))
-  wrong = [value for value in values if not 0 < value < 1]
-  if wrong:
-    raise ValueError(
-      "thresholds of probabilities must lie between 0 and 1, both excluded, "
-      f"but there are {wrong} among {values}; leave them out."
-    )
-  return values
-
-
-def vocabulary(words, n_classes):
-  """Returns a label vocabulary as a tuple of str, or None."""
-  if words is None:
-    return None
-  if not isinstance(words, (list, tuple)):
-    raise ValueError(
-      "label_vocabulary must be a list or a tuple of strings, but is "
-      f"{words!r}, of type {type(words).__name__}."
-    )
-  if not all(isinstance(word, (str, bytes)) for word in words):
-    raise ValueError(
-      f"label_vocabulary must hold strings only, but is {words!r}; with labels "
-      "that are ids from 0 on leave it out."
-    )
-  words = tuple(map(tf.compat.as_str, words))
-  if len(words) != n_classes or len(set(words)) != n_classes:
-    raise ValueError(
-      f"label_vocabulary must have one word for each of the {n_classes} "
-      f"classes, all different, but has {len(words)}: {words}."
-    )
-  return words
-
-
-def loss_fn(fn):
-  """Returns a loss function after a look at its arguments; None for none."""
-  if fn is None:
-    return None
-  arguments = _arguments(fn)
-  known = {"labels", "logits", "features", "loss_reduction"}
-  if not {"labels", "logits"} <= arguments <= known:
-    raise ValueError(
-      "loss_fn must take labels and logits, and may take features and "
-      f"loss_reduction, but its arguments are {sorted(arguments)}; rename or "
-      "bind the others."
-    )
-  return fn
-
-
-def _arguments(fn):
-  if not callable(fn):
-    raise ValueError(f"loss_fn must be a function, but is {fn!r}.")
-  return set(inspect.signature(fn).parameters)
-
-
-# Tensors.
 
 
 def checked_logits(logits, dimension):
@@ -254,7 +141,7 @@ def weights_of(features, column, logits, per_logit):
 def call_loss_fn(fn, labels, logits, features, loss_reduction, dimension):
   """Returns the losses of a user's function, [D0, ..., DN, dimension]."""
   given = {"features": features, "loss_reduction": loss_reduction}
-  given = {k: v for k, v in given.items() if k in _arguments(fn)}
+  given = {k: v for k, v in given.items() if k in arguments_of(fn)}
   losses = tf.convert_to_tensor(fn(labels=labels, logits=logits, **given))
   wanted = logits.shape[:-1].concatenate(dimension)
   if not losses.shape.is_compatible_with(wanted):

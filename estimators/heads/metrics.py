@@ -54,18 +54,6 @@ def threshold_specs(thresholds):
   }
 
 
-def update_at_thresholds(metrics, names, labels, probabilities, weights):
-  """Updates what `threshold_specs` describes.
-
-  Args:
-    metrics: dictionary of metrics.
-    names: their keys in it.
-    labels, probabilities, weights: float32 [N]; weights may be None.
-  """
-  for name in names:
-    metrics[name].update_state(labels, probabilities, weights)
-
-
 class _BinaryAccuracy(keras.metrics.Mean):
   """The share of decisions, probability > threshold, that equal the label."""
 

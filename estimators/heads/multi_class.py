@@ -11,12 +11,19 @@ from estimators.export_outputs import (
   ClassificationOutput,
   PredictOutput,
 )
-from estimators.heads import base, checks, classes, vocabulary
-from estimators.heads import metrics as head_metrics
+from estimators.heads import (
+  arguments,
+  base,
+  checks,
+  classes,
+  single,
+  vocabulary,
+)
+from estimators.heads import metrics as metrics_lib
 
 
 @dataclasses.dataclass(frozen=True)
-class MultiClassHead(base.Head):
+class MultiClassHead(single.SingleHead):
   """One class of several, by a logit for each.
 
   Labels: int ids from 0 to n_classes - 1, or words with a vocabulary,
@@ -45,10 +52,10 @@ class MultiClassHead(base.Head):
 
   def __post_init__(self):
     self._check_common()
-    n_classes = checks.positive_int("n_classes", self.n_classes, 3)
+    n_classes = arguments.positive_int("n_classes", self.n_classes, 3)
     self._set(
       n_classes=n_classes,
-      label_vocabulary=checks.vocabulary(self.label_vocabulary, n_classes),
+      label_vocabulary=arguments.vocabulary(self.label_vocabulary, n_classes),
     )
 
   @property
@@ -71,7 +78,7 @@ class MultiClassHead(base.Head):
       classes.check_words(given)
       ids, good = vocabulary.ids_of(given, self.label_vocabulary)
       needed = f"labels must be {vocabulary.described(self.label_vocabulary)}"
-      return base.Labels(ids, good, needed, given)
+      return single.Labels(ids, good, needed, given)
     if not given.dtype.is_integer:
       raise ValueError(
         f"labels must be integer ids of classes, but are {given.dtype.name}; "
@@ -81,7 +88,7 @@ class MultiClassHead(base.Head):
     ids = tf.cast(given, tf.int64)
     ids, good = checks.within(ids, 0, self.n_classes - 1)
     needed = f"labels must be from 0 to {self.n_classes - 1}"
-    return base.Labels(ids, good, needed, given)
+    return single.Labels(ids, good, needed, given)
 
   def _losses(self, labels, logits):
     losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
@@ -102,6 +109,6 @@ class MultiClassHead(base.Head):
     class_ids = tf.argmax(scored.logits, -1)[..., None]
     right = tf.cast(tf.equal(class_ids, scored.labels), tf.float32)
     metrics[self._key("accuracy")].update_state(
-      head_metrics.flat(right),
-      head_metrics.flat_weights(scored.weights, right),
+      metrics_lib.flat(right),
+      metrics_lib.flat_weights(scored.weights, right),
     )

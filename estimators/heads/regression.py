@@ -11,11 +11,11 @@ from estimators.export_outputs import (
   PredictOutput,
   RegressionOutput,
 )
-from estimators.heads import base, checks
-from estimators.heads import metrics as head_metrics
+from estimators.heads import arguments, base, checks, single
+from estimators.heads import metrics as metrics_lib
 
 
-class _Regression(base.Head):
+class _Regression(single.SingleHead):
   """What the heads here share."""
 
   _per_logit_weights = True
@@ -35,7 +35,9 @@ class _Regression(base.Head):
 
   def _check_common(self):
     super()._check_common()
-    dimension = checks.positive_int("label_dimension", self.label_dimension, 1)
+    dimension = arguments.positive_int(
+      "label_dimension", self.label_dimension, 1
+    )
     self._set(label_dimension=dimension)
 
   def _labels(self, labels, logits):
@@ -45,7 +47,7 @@ class _Regression(base.Head):
         "labels of a regression must be numbers, but are strings; parse them "
         "as float32."
       )
-    return base.Labels(tf.cast(given, tf.float32), None, None, given)
+    return single.Labels(tf.cast(given, tf.float32), None, None, given)
 
   def _value(self, logits):
     """Returns the predicted numbers of logits."""
@@ -59,12 +61,12 @@ class _Regression(base.Head):
     return {"prediction/mean": (mean, {}), "label/mean": (mean, {})}
 
   def _update(self, metrics, scored):
-    weights = head_metrics.flat_weights(scored.weights, scored.logits)
+    weights = metrics_lib.flat_weights(scored.weights, scored.logits)
     for key, values in (
       ("prediction/mean", self._value(scored.logits)),
       ("label/mean", scored.labels),
     ):
-      metrics[self._key(key)].update_state(head_metrics.flat(values), weights)
+      metrics[self._key(key)].update_state(metrics_lib.flat(values), weights)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,7 +159,7 @@ class PoissonRegressionHead(_Regression):
     values, _, _, given = super()._labels(labels, logits)
     good = checks.not_negative(values)
     needed = "labels must be counts of at least 0"
-    return base.Labels(values, good, needed, given)
+    return single.Labels(values, good, needed, given)
 
   def _losses(self, labels, logits):
     return tf.nn.log_poisson_loss(labels, logits, self.compute_full_loss)
@@ -197,7 +199,7 @@ class LogisticRegressionHead(_Regression):
   def _labels(self, labels, logits):
     values, _, _, given = super()._labels(labels, logits)
     values, good = checks.within(values, 0, 1)
-    return base.Labels(values, good, "labels must be in [0, 1]", given)
+    return single.Labels(values, good, "labels must be in [0, 1]", given)
 
   def _losses(self, labels, logits):
     return tf.nn.sigmoid_cross_entropy_with_logits(labels, logits)

@@ -7,11 +7,14 @@ from absl.testing import parameterized
 from estimators import export
 from estimators.heads.binary_class import BinaryClassHead
 from estimators.heads.multi_class import MultiClassHead
+from estimators.heads.multi_head import MultiHead
+from estimators.heads.multi_label import MultiLabelHead
 from estimators.heads.regression import (
   LogisticRegressionHead,
   PoissonRegressionHead,
   RegressionHead,
 )
+from estimators.heads.sequence import SequentialHeadWrapper
 from tests.estimators import serving, toys
 from tests.estimators.heads import models
 from tests.estimators.helpers import new_folder
@@ -49,6 +52,20 @@ HEADS = {
     1 / 3 - one_hot([2, 0, 1, 1, 2], 3),
     CLASSES,
   ),
+  "multi_label": (
+    lambda reduction: MultiLabelHead(
+      2,
+      "w",
+      [0.5],
+      ["a", "b"],
+      reduction,
+      classes_for_class_based_metrics=["b"],
+    ),
+    np.array([[1, 0], [1, 1], [0, 0], [0, 1], [1, 1]]),
+    # The loss of an example is the mean over two classes.
+    0.25 - 0.5 * np.array([[1, 0], [1, 1], [0, 0], [0, 1], [1, 1]]),
+    CLASSES,
+  ),
   "regression": (
     lambda reduction: RegressionHead(1, "w", reduction),
     np.array([1.0, 2.0, 3.0, 4.0, 5.0]),
@@ -84,31 +101,35 @@ class HeadsInEstimatorsTest(parameterized.TestCase, tf.test.TestCase):
     (same or self.assertAllEqual)(found, expected)
 
   @parameterized.named_parameters(CASES)
-  def test_one_step_and_its_evaluation_on_one_and_two_replicas(
-    self, name, reduction
-  ):
+  def test_one_step_on_one_and_two_replicas(self, name, reduction):
     make, labels, gradient, _ = HEADS[name]
-    found = []
+    step = (X * WEIGHTS[:, None]).T @ gradient
+    size = 1 if reduction == "sum" else len(X)
     for strategy in (None, toys.two_replicas()):
       estimator = models.estimator_of(lambda: make(reduction), strategy)
       estimator.train(models.input_of(FEATURES, labels), steps=1)
       weights = models.weights_of(estimator)
-      step = (X * WEIGHTS[:, None]).T @ gradient
-      size = 1 if reduction == "sum" else gradient[:, :1].size
       self.assertAllClose(weights, -models.LEARNING_RATE * step / size)
-      # Batches of 2, 2 and 1: on two replicas one has nothing of the last.
-      found.append(
-        estimator.evaluate(models.input_of(FEATURES, labels, batch_size=2))
-      )
-      logits = X @ weights
-      head = make(reduction)
-      eager = head.update_metrics(head.metrics(), FEATURES, logits, labels)
-      for key, value in models.results(eager).items():
-        self.assertAllClose(found[-1][key], value, msg=key)
-      if reduction == "sum_over_batch_size":
-        loss = head.loss(labels, logits, FEATURES)
-        self.assertAllClose(found[-1]["loss"], loss)
-    self.assertAllClose(*found)
+
+  @parameterized.named_parameters((name, name) for name in HEADS)
+  def test_evaluation_on_one_and_two_replicas(self, name):
+    make, labels, _, _ = HEADS[name]
+    head = make("sum_over_batch_size")
+    model_dir = new_folder()
+    estimator = models.estimator_of(lambda: head, model_dir=model_dir)
+    estimator.train(models.input_of(FEATURES, labels), steps=1)
+    logits = X @ models.weights_of(estimator)
+    metrics = head.update_metrics(head.metrics(), FEATURES, logits, labels)
+    expected = {
+      **models.results(metrics),
+      "loss": float(head.loss(labels, logits, FEATURES)),
+      "global_step": 1,
+    }
+    # Batches of 2, 2 and 1: on two replicas one has nothing of the last.
+    batches = models.input_of(FEATURES, labels, batch_size=2)
+    for strategy in (None, toys.two_replicas()):
+      estimator = models.estimator_of(lambda: head, strategy, model_dir)
+      self.assertAllClose(estimator.evaluate(batches), expected)
 
   @parameterized.named_parameters((name, name) for name in HEADS)
   def test_predictions_and_exports(self, name):
@@ -131,8 +152,143 @@ class HeadsInEstimatorsTest(parameterized.TestCase, tf.test.TestCase):
     if "classification" in signatures:
       served = serving.served(path, inputs=examples)
       self.assertAllClose(served["scores"], expected["probabilities"])
-      self.assertAllEqual(served["classes"], expected["all_classes"])
+      self.assertAllEqual(
+        served["classes"], expected.get("all_classes", expected["classes"])
+      )
     if "regression" in signatures:
       served = serving.served(path, "regression", inputs=examples)
       value = expected.get("predictions", expected.get("logistic"))
       self.assertAllClose(served["outputs"], value)
+
+
+def multi_head(reduction="sum_over_batch_size"):
+  return MultiHead(
+    [
+      BinaryClassHead("w", loss_reduction=reduction, name="b"),
+      RegressionHead(2, loss_reduction=reduction, name="r"),
+    ],
+    head_weights=[1, 0.5],
+  )
+
+
+MULTI_LABELS = {
+  "b": np.array([1, 0, 1, 0, 0]),
+  "r": np.array([[1.0, 2.0], [0.0, 1.0], [4.0, 0.0], [2.0, 2.0], [1.0, 0.0]]),
+}
+
+
+class MultiHeadInEstimatorsTest(parameterized.TestCase, tf.test.TestCase):
+  @parameterized.parameters("sum", "sum_over_batch_size")
+  def test_one_step_and_its_evaluation_on_one_and_two_replicas(self, reduction):
+    binary = WEIGHTS[:, None] * (0.5 - MULTI_LABELS["b"][:, None])
+    numbers = 0.5 * -2 * MULTI_LABELS["r"]
+    step = X.T @ np.concatenate([binary, numbers], 1)
+    sizes = [1, 1, 1] if reduction == "sum" else [5, 10, 10]
+    found = []
+    for strategy in (None, toys.two_replicas()):
+      estimator = models.estimator_of(lambda: multi_head(reduction), strategy)
+      estimator.train(models.input_of(FEATURES, MULTI_LABELS), steps=1)
+      weights = models.weights_of(estimator)
+      self.assertAllClose(weights, -models.LEARNING_RATE * step / sizes)
+      found.append(
+        estimator.evaluate(
+          models.input_of(FEATURES, MULTI_LABELS, batch_size=2)
+        )
+      )
+    self.assertAllClose(*found)
+    if reduction == "sum_over_batch_size":
+      # The mean over the examples, whatever the batches.
+      squares = (MULTI_LABELS["r"] - X @ weights[:, 1:]) ** 2
+      self.assertAllClose(found[0]["loss/r"], squares.mean())
+      self.assertAllClose(found[0]["average_loss/r"], squares.mean())
+      self.assertAllClose(
+        found[0]["loss"], found[0]["loss/b"] + 0.5 * found[0]["loss/r"]
+      )
+
+  def test_predictions_and_exports(self):
+    estimator = models.estimator_of(multi_head)
+    estimator.train(models.input_of(FEATURES, MULTI_LABELS), steps=1)
+    logits = X @ models.weights_of(estimator)
+    rows = list(estimator.predict(models.input_of({"x": X})))
+    self.assertAllClose(
+      [row["r", "predictions"] for row in rows], logits[:, 1:]
+    )
+    self.assertEqual(rows[0]["b", "classes"], [b"1"])
+    (row, *_) = estimator.predict(
+      models.input_of({"x": X}), predict_keys=[("b", "logits")]
+    )
+    self.assertAllClose(row, {("b", "logits"): logits[0, :1]})
+
+    path = estimator.export_saved_model(new_folder(), RECEIVER)
+    self.assertEqual(
+      sorted(serving.signatures_of(path)),
+      [
+        "b",
+        "b/classification",
+        "b/predict",
+        "b/regression",
+        "predict",
+        "r",
+        "r/predict",
+        "r/regression",
+        "serving_default",
+      ],
+    )
+    examples = [serving.serialized(x=row.tolist()) for row in X]
+    served = serving.served(path, "predict", examples=examples)
+    self.assertEqual(set(served), {f"{head}/{key}" for head, key in rows[0]})
+    self.assertAllClose(served["r/predictions"], logits[:, 1:])
+    served = serving.served(path, "r", inputs=examples)
+    self.assertAllClose(served["outputs"], logits[:, 1:])
+    served = serving.served(path, inputs=examples)  # the first head's
+    self.assertAllEqual(served["classes"], [[b"0", b"1"]] * 5)
+
+
+# Lengths of the sequences; two replicas get 4 and 2 valid steps of three rows.
+MASK = tf.sequence_mask([3, 1, 2]).numpy()
+STEPS = np.array(
+  [[[1], [2], [3]], [[4], [9], [9]], [[5], [6], [9]]], np.float32
+)
+STEP_LABELS = np.array([[1, 0, 1], [0, 7, 7], [1, 0, 7]], np.float32)
+STEP_WEIGHTS = np.array([[1, 2, 1], [3, 9, 9], [0, 1, 9]], np.float32)
+SEQUENCES = {"x": STEPS, "mask": MASK, "w": STEP_WEIGHTS}
+
+
+class SequencesInEstimatorsTest(parameterized.TestCase, tf.test.TestCase):
+  @parameterized.parameters("sum", "sum_over_batch_size")
+  def test_one_and_two_replicas(self, reduction):
+    def make():
+      head = RegressionHead(1, "w", reduction)
+      return SequentialHeadWrapper(head, "mask")
+
+    x, labels, weights = (
+      STEPS[MASK][:, 0],
+      STEP_LABELS[MASK],
+      STEP_WEIGHTS[MASK],
+    )
+    size = 1 if reduction == "sum" else 6
+    slope = models.LEARNING_RATE * 2 * (weights * labels * x).sum() / size
+    squares = (labels - slope * x) ** 2
+    found = []
+    for strategy in (None, toys.two_replicas()):
+      estimator = models.estimator_of(make, strategy)
+      estimator.train(models.input_of(SEQUENCES, STEP_LABELS), steps=1)
+      self.assertAllClose(models.weights_of(estimator), [[slope]])
+      found.append(estimator.evaluate(models.input_of(SEQUENCES, STEP_LABELS)))
+    self.assertAllClose(*found)
+    self.assertAllClose(found[0]["loss"], (weights * squares).sum() / size)
+    self.assertAllClose(
+      found[0]["average_loss"], (weights * squares).sum() / weights.sum()
+    )
+
+  def test_predictions_come_with_the_mask(self):
+    def make():
+      return SequentialHeadWrapper(BinaryClassHead(), "mask")
+
+    estimator = models.estimator_of(make)
+    estimator.train(models.input_of(SEQUENCES, STEP_LABELS), steps=1)
+    slope = models.weights_of(estimator)
+    features = {"x": STEPS, "mask": MASK}
+    rows = list(estimator.predict(models.input_of(features)))
+    self.assertAllEqual([row["mask"] for row in rows], MASK)
+    self.assertAllClose([row["logits"] for row in rows], STEPS * slope)
