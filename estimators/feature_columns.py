@@ -42,6 +42,7 @@ from estimators.columns.numeric import (
   NumericColumn,
   SequenceNumericColumn,
 )
+from estimators.columns.sequence_features import SequenceFeatures
 from estimators.columns.vocabulary import (
   VocabularyFileCategoricalColumn,
   VocabularyListCategoricalColumn,
@@ -50,6 +51,7 @@ from estimators.columns.vocabulary import (
 __all__ = [
   "DenseFeatures",
   "LinearModel",
+  "SequenceFeatures",
   "bucketized_column",
   "categorical_column_with_hash_bucket",
   "categorical_column_with_identity",

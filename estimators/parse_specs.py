@@ -85,6 +85,7 @@ def _spec(feature_columns, label_key, label, weight_column):
 def _refuse(what, key, spec):
   if key in spec:
     raise ValueError(
-      f"{what}={key!r} is also a feature (or the label) that the model is given:"
-      f" {sorted(spec)}; leave it out of feature_columns, or name another."
+      f"{what}={key!r} is also a feature (or the label) that the model is "
+      f"given: {sorted(spec)}; leave it out of feature_columns, or name "
+      "another."
     )

@@ -68,7 +68,8 @@ class IdentityCategoricalColumn(CategoricalColumn):
       tf.raw_ops.Assert(
         condition=tf.logical_and(least >= _MISSING, most < count),
         data=[
-          f"the column {self.key!r} takes integers from 0 to {count - 1} (and "
+          # The op would put backslashes before quotation marks.
+          f"the column {self.key} takes integers from 0 to {count - 1} (and "
           "-1 where there is none), but the least and the largest are",
           least,
           most,

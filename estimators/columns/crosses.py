@@ -4,18 +4,18 @@ import math
 
 import tensorflow as tf
 
+from estimators.columns.leaves import sparse_ids_of
 from estimators.columns.numbers import intervals_of
 from estimators.columns.numeric import BucketizedColumn
 
 
-def crossed(column, cache, tables, ids_of_values):
+def crossed(column, cache, tables):
   """Returns the ids of a CrossedColumn.
 
   Args:
     column: CrossedColumn.
     cache: FeatureCache.
     tables: Tables, with those of the columns that are crossed.
-    ids_of_values: function of (column, values, tables) that returns ids.
 
   Returns:
     An int64 tensor [B] or [B, n] when every example has a known number of
@@ -34,7 +34,8 @@ def crossed(column, cache, tables, ids_of_values):
     elif isinstance(leaf, BucketizedColumn):
       first.append(_intervals(leaf, cache))
     else:
-      first.append(_categories(leaf, cache, tables, ids_of_values))
+      _check_shape(cache.matrix(leaf.key), leaf.key)
+      first.append(sparse_ids_of(leaf, cache, tables))
   if any(isinstance(x, tf.SparseTensor) for x in first):
     first = [_sparse(x) for x in first]
   inputs = first + last
@@ -54,16 +55,16 @@ def _feature(column, name, cache):
       f"feature {name!r} is of dtype {feature.dtype.name}, whose fractions "
       "would be cut off; cross a bucketized_column of it."
     )
-  return _checked(feature, name)
+  _check_shape(feature, name)
+  return feature
 
 
-def _checked(feature, name):
+def _check_shape(feature, name):
   if feature.shape.rank != 2:
     raise ValueError(
       f"what is crossed must have the shape [B] or [B, n], but the feature "
       f"{name!r} has {feature.shape}; reshape it in the input function."
     )
-  return feature
 
 
 def _intervals(column, cache):
@@ -72,20 +73,6 @@ def _intervals(column, cache):
   if size == 1:
     return intervals
   return intervals + tf.range(size, dtype=tf.int64) * column.num_intervals
-
-
-def _categories(column, cache, tables, ids_of_values):
-  """Returns a column's categories as a SparseTensor [B, n].
-
-  A word outside of a vocabulary is crossed as -1; a missing one is not there.
-  """
-  raw = _checked(cache.matrix(column.key), column.key)
-  if not isinstance(raw, tf.SparseTensor):
-    indices = tf.where(raw != ("" if raw.dtype == tf.string else -1))
-    raw = tf.SparseTensor(
-      indices, tf.gather_nd(raw, indices), tf.shape(raw, tf.int64)
-    )
-  return raw.with_values(ids_of_values(column, raw.values, tables))
 
 
 def _sparse(tensor):

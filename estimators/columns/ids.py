@@ -13,6 +13,7 @@ from estimators.columns.categorical import (
   WeightedCategoricalColumn,
 )
 from estimators.columns.crosses import crossed
+from estimators.columns.leaves import ids_of_values, is_there
 from estimators.columns.numbers import intervals_of
 from estimators.columns.numeric import BucketizedColumn
 
@@ -43,6 +44,7 @@ class Ids:
 
   @property
   def rank(self):
+    """How many dimensions they have when dense."""
     if self.is_dense:
       return self.values.shape.rank
     return self.indices.shape[-1]
@@ -82,27 +84,12 @@ def ids_of(column, cache, tables):
 def _of_feature(column, cache, tables):
   raw = cache.vector(column.key)
   if isinstance(raw, tf.SparseTensor):
-    ids = _of_values(column, raw.values, tables)
+    ids = ids_of_values(column, raw.values, tables)
     return Ids(ids, raw.indices, raw.dense_shape)
-  ids = _of_values(column, raw, tables)
+  ids = ids_of_values(column, raw, tables)
   if not getattr(column, "missing_is_unknown", False):
-    is_there = raw != ("" if raw.dtype == tf.string else _NONE)
-    ids = tf.where(is_there, ids, tf.constant(_NONE, tf.int64))
+    ids = tf.where(is_there(raw), ids, tf.constant(_NONE, tf.int64))
   return Ids(ids)
-
-
-def _of_values(column, values, tables):
-  """Returns int64 ids like a tensor of values, without looking for gaps."""
-  texts = column.dtype == tf.string
-  dtype = values.dtype
-  if not (dtype == tf.string if texts else dtype.is_integer):
-    raise ValueError(
-      f"the column {column.name!r} takes {'texts' if texts else 'integers'} "
-      f"(its dtype is {column.dtype.name}), but the feature {column.key!r} is "
-      f"of dtype {dtype.name}; correct the column's dtype, or convert the "
-      "feature."
-    )
-  return column.ids(values, tables.of(column))
 
 
 def _of_intervals(column, cache, tables):
@@ -158,7 +145,7 @@ def _check_weights(column, weights, ids):
 
 
 def _of_cross(column, cache, tables):
-  cross = crossed(column, cache, tables, _of_values)
+  cross = crossed(column, cache, tables)
   if isinstance(cross, tf.SparseTensor):
     return Ids(cross.values, cross.indices, cross.dense_shape, complete=True)
   return Ids(cross, complete=True)

@@ -16,7 +16,7 @@ from estimators.columns.embedding import (
 )
 from estimators.columns.ids import ids_of
 from estimators.columns.numbers import intervals_of, numbers_of
-from estimators.columns.numeric import BucketizedColumn
+from estimators.columns.numeric import BucketizedColumn, NumericColumn
 from estimators.columns.vocabulary import Tables
 
 
@@ -91,60 +91,35 @@ class ColumnLayer(keras.layers.Layer):
         )
     return found
 
-  def _ids(self, column, cache):
-    return ids_of(column, cache, self._tables)
-
   def _dense(self, column, cache):
     """Returns a dense column's numbers, float32 [B, num_elements]."""
     if isinstance(column, BucketizedColumn):
-      return self._intervals(column, cache)
-    if isinstance(column, IndicatorColumn):
-      return self._counts(column, cache)
-    if isinstance(column, EmbeddingColumn | SharedEmbeddingColumn):
-      ids = _checked(column, self._ids(column.categorical_column, cache))
-      return lookups.combined(
-        self._embeddings[column.weights.name],
-        ids,
-        column.combiner,
-        cache.batch_size,
-        column.max_norm,
+      hot = tf.one_hot(intervals_of(column, cache), column.num_intervals)
+      return tf.reshape(hot, [-1, column.num_elements])
+    if isinstance(column, NumericColumn):
+      return numbers_of(column, cache)
+    ids = ids_of(column.categorical_column, cache, self._tables)
+    if ids.rank > 2:
+      raise ValueError(
+        f"{column.name!r} needs categories of the shape [B] or [B, n], but "
+        f"they have {ids.rank} dimensions; reshape the feature, or use "
+        "sequence_categorical_column_with_* and SequenceFeatures."
       )
-    return numbers_of(column, cache)
+    return self._numbers_of_ids(column, ids, cache.batch_size)
 
-  def _intervals(self, column, cache):
-    intervals = intervals_of(column, cache)  # [B, D]
-    hot = tf.one_hot(intervals, column.num_intervals)
-    return tf.reshape(hot, [-1, column.num_elements])
-
-  def _counts(self, column, cache):
-    """Returns how often each example has each category, [B, num_buckets]."""
-    ids = _checked(column, self._ids(column.categorical_column, cache))
-    size = column.num_elements
-    if ids.is_dense and ids.weights is None:
-      hot = tf.one_hot(ids.values, size)  # Zeros for ids below 0.
-      return hot if ids.rank == 1 else tf.reduce_sum(hot, 1)
-    entries = lookups.entries_of(ids, "sum", cache.batch_size)
-    places = tf.concat(
-      [entries.rows, tf.cast(entries.ids[:, None], tf.int64)], 1
+  def _numbers_of_ids(self, column, ids, batch_size):
+    """Returns the numbers of an indicator or embedding column."""
+    if isinstance(column, IndicatorColumn):
+      return lookups.counted(ids, column.num_elements, batch_size)
+    return lookups.combined(
+      self._embeddings[column.weights.name],
+      ids,
+      column.combiner,
+      batch_size,
+      column.max_norm,
     )
-    counts = (
-      tf.ones_like(entries.ids, tf.float32)
-      if entries.scale is None
-      else entries.scale[:, 0]
-    )
-    return tf.scatter_nd(places, counts, [cache.batch_size, size])
 
 
 def sanitized(name):
   """Returns a name that a variable can have in its path."""
   return re.sub(r"[^A-Za-z0-9_.\-]", "_", name)
-
-
-def _checked(column, ids):
-  if ids.rank > 2:
-    raise ValueError(
-      f"{column.name!r} needs categories of the shape [B] or [B, n], but they "
-      f"have {ids.rank} dimensions; reshape the feature, or use "
-      "sequence_categorical_column_with_* and SequenceFeatures."
-    )
-  return ids

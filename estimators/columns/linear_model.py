@@ -6,6 +6,7 @@ import tensorflow as tf
 from estimators.columns import lookups
 from estimators.columns.base import CategoricalColumn
 from estimators.columns.embedding import COMBINERS
+from estimators.columns.ids import ids_of
 from estimators.columns.layer import ColumnLayer
 from estimators.objects import raw
 
@@ -75,7 +76,8 @@ class LinearModel(ColumnLayer):
     if column.is_sequence and not _is_categorical(column):
       raise ValueError(
         "a LinearModel takes dense and categorical columns, but "
-        f"{column.name!r} is a {type(column).__name__} of sequences; use SequenceFeatures."
+        f"{column.name!r} is a {type(column).__name__} of sequences; use "
+        "SequenceFeatures."
       )
 
   def call(self, features):
@@ -86,10 +88,10 @@ class LinearModel(ColumnLayer):
     """
     parts, single = [], []
     for column in self._categorical:
-      ids = self._ids(column, features)
+      ids = ids_of(column, features, self._tables)
       variable = self.column_weights[column.name]
       if _may_lack_one(ids):
-        single.append((variable, ids.values))
+        single.append((variable, ids))
       else:
         parts.append(self._combined(variable, ids, features))
     if len(single) == 1:
@@ -143,14 +145,13 @@ def _sum_of_single(pairs, units):
   instead of a few for each.
 
   Args:
-    pairs: list of K pairs of a variable [num_buckets, units] and int64 ids [B],
-      below 0 where there is no category.
+    pairs: list of K pairs of a variable [num_buckets, units] and `Ids` [B].
     units: int.
 
   Returns:
     float32 [B, units].
   """
-  ids = tf.stack([ids for _, ids in pairs])  # [K, B]
+  ids = tf.stack([ids.values for _, ids in pairs])  # [K, B]
   is_there = ids >= 0
   count = len(pairs)
   columns = tf.where(is_there, tf.range(count)[:, None], count)

@@ -55,6 +55,26 @@ def combined(variable, ids, combiner, batch_size, max_norm=None):
   return tf.scatter_nd(entries.rows, found, [batch_size, variable.shape[1]])
 
 
+def counted(ids, num_buckets, batch_size):
+  """Returns how often each example has each category, float32 [B, num_buckets].
+
+  With weights it is their sum. Ids below 0 are left out.
+  """
+  if ids.is_dense and ids.weights is None:
+    hot = tf.one_hot(ids.values, num_buckets)  # Zeros for ids below 0.
+    return hot if ids.rank == 1 else tf.reduce_sum(hot, 1)
+  entries = entries_of(ids, "sum", batch_size)
+  columns = tf.cast(entries.ids[:, None], tf.int64)
+  counts = (
+    tf.ones_like(entries.ids, tf.float32)
+    if entries.scale is None
+    else entries.scale[:, 0]
+  )
+  return tf.scatter_nd(
+    tf.concat([entries.rows, columns], 1), counts, [batch_size, num_buckets]
+  )
+
+
 def gathered(variable, ids, max_norm=None):
   """Returns the rows of a variable for ids of any shape."""
   found = tf.gather(raw(variable), ids)
