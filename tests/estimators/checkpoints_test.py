@@ -7,7 +7,7 @@ from absl.testing import parameterized
 from estimators import RunConfig, checkpoints
 from estimators.checkpoints import InputPosition, Saver
 from estimators.objects import Objects
-from tests.estimators import toys
+from tests.estimators import named_checkpoints, toys
 
 
 class CheckpointTest(parameterized.TestCase, tf.test.TestCase):
@@ -78,6 +78,24 @@ class VariablesTest(CheckpointTest):
     path = self.save(self.variables())
     with self.assertRaisesRegex(ValueError, r"a/b of shape \[2\].*\[3\]"):
       checkpoints.restore(path, {"a/b": tf.Variable([1.0, 2.0, 3.0])})
+
+  def test_random_state_may_be_missing(self):
+    path = self.save(self.variables())
+    state = "a/seed_generator/seed_generator_state"
+    more = {state: tf.Variable([1, 2]), **self.variables()}
+    more["a/c/d"].assign(9)
+    checkpoints.restore(path, more)
+    self.assertAllEqual(more["a/c/d"], 3)
+    self.assertAllEqual(more[state], [1, 2])
+
+  def test_a_checkpoint_of_tf_estimator(self):
+    folder = self.get_temp_dir() + "/named"
+    path = named_checkpoints.write(folder, {"a/b": [1, 2]})
+    with self.assertRaisesRegex(
+      ValueError,
+      rf"tools.convert_checkpoint --from={folder} .*warm_start_from",
+    ):
+      checkpoints.restore(path, {"a/b": tf.Variable([5.0, 6.0])})
 
   @parameterized.parameters([["a", "a/b"]], [["a/b", "a"]])
   def test_a_variable_cannot_be_a_folder(self, names):

@@ -19,7 +19,7 @@ from estimators import (
   once,
 )
 from estimators.warm_start import remapped
-from tests.estimators import toys
+from tests.estimators import named_checkpoints, toys
 from tests.estimators.helpers import new_folder, slope_after
 from tests.estimators.serving import line_receiver_fn
 
@@ -246,6 +246,112 @@ class ChoiceTest(tf.test.TestCase, parameterized.TestCase):
       line(warm_start_from=settings).train(ONE)
 
 
+class TfEstimatorTest(tf.test.TestCase):
+  """Warm starts from checkpoints by name, with the slope 7."""
+
+  def checkpoint(self, name="model.ckpt-30", **values):
+    """Writes values under `line/`, with slots of an optimizer."""
+    folder = new_folder()
+    named_checkpoints.write(
+      folder,
+      {
+        **named_checkpoints.step(),
+        **{f"line/{key}": value for key, value in values.items()},
+        "training/SGD/line/kernel/momentum": [[5.0]],
+        "training/SGD/learning_rate": 3.0,
+      },
+      name,
+    )
+    return folder
+
+  def assert_slope(self, slope, **kwargs):
+    (row,) = line(**kwargs).predict(ONE)
+    self.assertAllClose(row["y"], slope)
+
+  def test_a_model_dir(self):
+    estimator = line(warm_start_from=self.checkpoint(kernel=[[7]]))
+    # Evaluates and predicts before any training of its own.
+    self.assertEqual(
+      estimator.evaluate(ONE), {"loss": 36, "error": 6, "global_step": 0}
+    )
+    (row,) = estimator.predict(ONE)
+    self.assertEqual(row["y"], 7)
+    estimator.train(ONE, steps=1)
+    self.assertAllClose(value(estimator), toys.line_steps([([1], [1])], 7.0))
+    self.assertEqual(estimator.get_variable_value("global_step"), 1)
+
+  def test_a_checkpoint_and_a_saved_model(self):
+    path = self.checkpoint(kernel=[[7]]) + "/model.ckpt-30"
+    self.assert_slope(7, warm_start_from=path)
+    path = self.checkpoint(named_checkpoints.SAVED_MODEL, kernel=[[8]])
+    self.assert_slope(8, warm_start_from=path)
+
+  def test_another_name(self):
+    settings = WarmStartSettings(
+      self.checkpoint(old=[[7]]),
+      var_name_to_prev_var_name={toys.LINE: "line/old"},
+    )
+    self.assert_slope(7, warm_start_from=settings)
+
+  def test_a_name_that_is_not_there(self):
+    path = self.checkpoint(age=[[7]])
+    with self.assertRaisesRegex(
+      ValueError, r"holds no 'line/kernel'.* holds \['line/age'\]"
+    ):
+      self.assert_slope(7, warm_start_from=path)
+
+  def test_a_list_reaches_the_optimizer(self):
+    @once
+    def optimizer():
+      return keras.optimizers.SGD(0.01, momentum=0.5)
+
+    def model_fn(features, labels, mode):
+      y = toys.line()(features[:, None])[:, 0]
+      loss = tf.reduce_mean((y - labels) ** 2)
+      return EstimatorSpec(
+        mode, loss=loss, train_op=minimize(loss, optimizer())
+      )
+
+    path = self.checkpoint(kernel=[[7]])
+    for patterns, momentum in ((".*", 0), ([".*"], 5)):
+      settings = WarmStartSettings(path, patterns)
+      estimator = Estimator(model_fn, new_folder(), warm_start_from=settings)
+      estimator.train(ONE, steps=1)
+      step = 0.5 * momentum - 0.01 * 2 * (7 - 1)
+      self.assertAllClose(value(estimator), 7 + step)
+
+  def test_a_list_leaves_the_random_state_alone(self):
+    # tf.estimator kept none.
+    @once
+    def net():
+      return [keras.layers.Dropout(0.5), toys.line.__wrapped__()]
+
+    def model_fn(features, labels, mode):
+      dropout, dense = net()
+      y = dense(dropout(features[:, None], training=True))[:, 0]
+      return EstimatorSpec(mode, loss=tf.reduce_mean(y) - labels[0])
+
+    folder = new_folder()
+    named_checkpoints.write(folder, {"net/1/kernel": [[7]]})
+    settings = WarmStartSettings(folder, [".*"])
+    estimator = Estimator(model_fn, new_folder(), warm_start_from=settings)
+    # What dropout keeps, it doubles.
+    self.assertIn(estimator.evaluate(ONE)["loss"], (-1, 13))
+
+  def test_as_a_model_dir(self):
+    path = self.checkpoint(kernel=[[7]])
+    estimator = Estimator(toys.line_fn, path)
+    for use in (
+      lambda: estimator.evaluate(ONE),
+      lambda: estimator.train(ONE, steps=1),
+      lambda: list(estimator.predict(ONE)),
+    ):
+      with self.assertRaisesRegex(
+        ValueError, f"tools.convert_checkpoint --from={path} .*warm_start_from"
+      ):
+        use()
+
+
 class VocabularyTest(tf.test.TestCase):
   """Remapping, with row i of the old variable being [10 i, 10 i + 1]."""
 
@@ -334,22 +440,36 @@ class VocabularyTest(tf.test.TestCase):
         (tf.constant(ids), tf.zeros([len(ids)]))
       )
 
+    def settings(path):
+      return WarmStartSettings(
+        path,
+        var_name_to_vocab_info={
+          "embedding/embeddings": VocabInfo(new_vocab, 3, 1, old_vocab)
+        },
+      )
+
     model_fn, old_vocab = model_of("abc", 3)
     old = Estimator(model_fn, new_folder()).train(input_fn([1]), steps=1)
     model_fn, new_vocab = model_of("bxa", 4)
     new = Estimator(
       model_fn,
       new_folder(),
-      warm_start_from=WarmStartSettings(
-        old.model_dir,
-        var_name_to_vocab_info={
-          "embedding/embeddings": VocabInfo(new_vocab, 3, 1, old_vocab)
-        },
-      ),
+      warm_start_from=settings(old.model_dir),
     )
     # "b" went down from 1; "x" and the bucket are new.
     b = 1 - 2 * toys.LEARNING_RATE
     self.assertAllClose(list(new.predict(input_fn([0, 1, 2, 3]))), [b, 0, 1, 0])
+    # The same from one that was kept in two parts.
+    folder = new_folder()
+    named_checkpoints.write(
+      folder,
+      {
+        "embedding/embeddings/part_0": [[5], [6]],
+        "embedding/embeddings/part_1": [[7]],
+      },
+    )
+    new = Estimator(model_fn, new_folder(), warm_start_from=settings(folder))
+    self.assertAllClose(list(new.predict(input_fn([0, 1, 2, 3]))), [6, 0, 5, 0])
 
 
 if __name__ == "__main__":
