@@ -17,6 +17,7 @@ from estimators.heads import (
   base,
   checks,
   classes,
+  losses,
   single,
   vocabulary,
 )
@@ -100,7 +101,7 @@ class BinaryClassHead(single.SingleHead):
     return single.Labels(values, good, "labels must be in [0, 1]", given)
 
   def _losses(self, labels, logits):
-    return tf.nn.sigmoid_cross_entropy_with_logits(labels, logits)
+    return losses.sigmoid_cross_entropy(labels, logits)
 
   def _predictions(self, logits):
     two = tf.concat([tf.zeros_like(logits), logits], -1)

@@ -16,6 +16,7 @@ from estimators.heads import (
   base,
   checks,
   classes,
+  losses,
   single,
   vocabulary,
 )
@@ -124,8 +125,8 @@ class MultiLabelHead(single.SingleHead):
     return single.Labels(values, good, f"labels must be {needed}", given)
 
   def _losses(self, labels, logits):
-    losses = tf.nn.sigmoid_cross_entropy_with_logits(labels, logits)
-    return tf.reduce_mean(losses, -1, keepdims=True)
+    by_class = losses.sigmoid_cross_entropy(labels, logits)
+    return tf.reduce_mean(by_class, -1, keepdims=True)
 
   def _predictions(self, logits):
     return {

@@ -11,7 +11,7 @@ from estimators.export_outputs import (
   PredictOutput,
   RegressionOutput,
 )
-from estimators.heads import arguments, base, checks, single
+from estimators.heads import arguments, base, checks, losses, single
 from estimators.heads import metrics as metrics_lib
 
 
@@ -202,7 +202,7 @@ class LogisticRegressionHead(_Regression):
     return single.Labels(values, good, "labels must be in [0, 1]", given)
 
   def _losses(self, labels, logits):
-    return tf.nn.sigmoid_cross_entropy_with_logits(labels, logits)
+    return losses.sigmoid_cross_entropy(labels, logits)
 
   def _value(self, logits):
     return tf.sigmoid(logits)
