@@ -30,7 +30,7 @@ class FeatureCache:
         f"the features they want, but are {features!r}."
       )
     self._features = features
-    self._made = {}
+    self._raw, self._made = {}, {}
     self._sized = None  # (name of the first feature with a known size, size)
 
   @classmethod
@@ -52,8 +52,7 @@ class FeatureCache:
   def _batch_size(self):
     if self._sized is not None:
       return self._sized[1]
-    names = [key[1] for key in self._made if key[0] == "raw"]
-    raw = self.raw(min(names))
+    raw = next(iter(self._raw.values()))
     if isinstance(raw, tf.SparseTensor):
       return raw.dense_shape[0]
     return tf.shape(raw, tf.int64)[0]
@@ -64,7 +63,9 @@ class FeatureCache:
     Raises:
       ValueError: it is not there, a scalar, or of another batch size.
     """
-    return self.once(("raw", name), lambda: self._raw(name))
+    if name not in self._raw:
+      self._raw[name] = self._checked(name)
+    return self._raw[name]
 
   def vector(self, name):
     """Returns `raw`, but [B] where that is known to be [B, 1]."""
@@ -90,7 +91,7 @@ class FeatureCache:
 
     return self.once(("matrix", name), make)
 
-  def _raw(self, name):
+  def _checked(self, name):
     if name not in self._features:
       raise ValueError(
         f"Feature {name!r} is not in the features, but a column needs it; they "

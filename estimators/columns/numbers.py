@@ -9,7 +9,7 @@ def numbers_of(column, cache):
   Raises:
     ValueError: the feature is sparse, of text, or of an unfit shape.
   """
-  return cache.once(column, lambda: _numbers(column, cache))
+  return cache.once(("numbers", column), lambda: _numbers(column, cache))
 
 
 def intervals_of(column, cache):

@@ -2,12 +2,12 @@
 
 import itertools
 
+import keras
 import numpy as np
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from estimators import feature_columns as fc
-from estimators.columns.cache import FeatureCache
 from tests.estimators.columns import reference
 from tests.estimators.columns.ids_test import (
   KNOWN,
@@ -78,7 +78,19 @@ def with_random_weights(model):
   return model
 
 
+def of_any_size(x):
+  """Returns a feature's spec with any number of examples."""
+  if isinstance(x, tf.SparseTensor):
+    return tf.SparseTensorSpec([None, None], x.dtype)
+  if isinstance(x, tf.RaggedTensor):
+    return tf.RaggedTensorSpec([None, None], x.dtype)
+  return tf.TensorSpec([None, *x.shape[1:]], x.dtype)
+
+
 class LinearModelTest(parameterized.TestCase):
+  def assert_equal(self, actual, expected):
+    np.testing.assert_array_equal(np.array(actual), expected)
+
   @parameterized.parameters(
     *itertools.product(
       ["vector", "matrix_1", "matrix_3", "sparse", "ragged"], COMBINERS, [1, 3]
@@ -127,12 +139,12 @@ class LinearModelTest(parameterized.TestCase):
       "a": tf.constant(["q", "other", "p", ""]),
       "b": tf.constant([[0, 1], [-1, -1], [2, -1], [2, 2]]),
     }
-    self.assertAllEqual(model(features), np.zeros([4, 1]))
+    self.assert_equal(model(features), np.zeros([4, 1]))
     model.bias.assign([0.5])
     model.column_weights["x"].assign([[10]])
     model.column_weights["a"].assign([[100], [200]])
     model.column_weights["b"].assign([[1000], [2000], [3000]])
-    self.assertAllEqual(
+    self.assert_equal(
       model(features),
       [
         [0.5 + 20 + 200 + 1000 + 2000],
@@ -141,9 +153,6 @@ class LinearModelTest(parameterized.TestCase):
         [0.5 + 50 + 3000 + 3000],
       ],
     )
-
-  def assertAllEqual(self, actual, expected):
-    np.testing.assert_array_equal(np.array(actual), expected)
 
   @parameterized.parameters(*COMBINERS)
   def test_gradients_touch_only_what_is_there(self, combiner):
@@ -163,12 +172,12 @@ class LinearModelTest(parameterized.TestCase):
     with tf.GradientTape() as tape:
       loss = tf.reduce_sum(model(features) * towards)
     a, b, c = tape.gradient(loss, variables)
-    self.assertAllEqual(a.indices, [2, 2])
-    self.assertAllEqual(a.values, [[1, 10], [3, 30]])
-    self.assertAllEqual(b.indices, [1, 0])
-    self.assertAllEqual(b.values, [[2, 20], [3, 30]])
+    self.assert_equal(a.indices, [2, 2])
+    self.assert_equal(a.values, [[1, 10], [3, 30]])
+    self.assert_equal(b.indices, [1, 0])
+    self.assert_equal(b.values, [[2, 20], [3, 30]])
     u, v = tf.strings.to_hash_bucket_fast(["u", "v"], 5).numpy()
-    self.assertAllEqual(c.indices, [u, v, u])
+    self.assert_equal(c.indices, [u, v, u])
     share = {"sum": 1, "mean": 0.5, "sqrtn": 0.5**0.5}[combiner]
     np.testing.assert_allclose(
       c.values, [[share, 10 * share]] * 2 + [[3, 30]], rtol=1e-6
@@ -176,29 +185,21 @@ class LinearModelTest(parameterized.TestCase):
 
   @parameterized.parameters(*COMBINERS)
   def test_gradients_are_finite_differences(self, combiner):
-    features = {k: v for k, v in features_of("sparse").items()}
-    columns = columns_of(fc)
-    model = fc.LinearModel(columns.values(), 1, combiner)
+    features = features_of("sparse")
+    model = fc.LinearModel(columns_of(fc).values(), 1, combiner)
     towards = tf.constant(numbers(SIZE, 1, seed=9))
-
-    def loss():
-      return tf.reduce_sum(model(features) * towards)
-
     with tf.GradientTape() as tape:
-      value = loss()
-    # Linear, so that a step of any length is exact.
-    for variable in model.variables:
-      direction = numbers(*variable.shape, seed=8)
-      variable.assign(direction)
-    moved = loss() - value
-    with tf.GradientTape() as tape:
-      value = loss()
-    gradients = tape.gradient(value, [v.value for v in model.variables])
+      loss = tf.reduce_sum(model(features) * towards)
+    gradients = tape.gradient(loss, [v.value for v in model.variables])
+    # The model is linear, so that a step of any length is exact.
+    with_random_weights(model)
     slope = sum(
       float(tf.reduce_sum(tf.convert_to_tensor(g) * v.value))
       for g, v in zip(gradients, model.variables, strict=True)
     )
-    self.assertAlmostEqual(slope, float(moved), delta=1e-3 * abs(slope))
+    self.assertEqual(float(loss), 0)
+    moved = float(tf.reduce_sum(model(features) * towards))
+    self.assertAlmostEqual(slope, moved, delta=1e-4 * abs(moved))
 
   def test_names_of_variables(self):
     columns = [
@@ -224,26 +225,44 @@ class LinearModelTest(parameterized.TestCase):
     column = fc.embedding_column(
       fc.categorical_column_with_identity("i", 3),
       2,
-      initializer="ones" if False else tf.keras.initializers.Ones(),
+      initializer=keras.initializers.Ones(),
     )
     model = fc.LinearModel(column)
     model.column_weights["i_embedding"].assign([[1], [10]])
-    self.assertAllEqual(model({"i": tf.constant([1, -1])}), [[11], [0]])
+    self.assert_equal(model({"i": tf.constant([1, -1])}), [[11], [0]])
 
-  def test_two_models_share_a_cache(self):
-    features = FeatureCache(features_of("sparse"))
-    columns = columns_of(fc).values()
-    models = [with_random_weights(fc.LinearModel(columns)) for _ in range(2)]
+  def test_sequence_is_a_bag(self):
+    column = fc.sequence_categorical_column_with_identity("i", 3)
+    model = fc.LinearModel(column)
+    model.column_weights["i"].assign([[1], [10], [100]])
+    i = tf.constant([[[1, 2], [1, -1]], [[-1, -1], [0, -1]]])
+    self.assert_equal(model({"i": i}), [[120], [1]])
 
-    def ops(*calls):
-      def trace():
-        return [call() for call in calls]
+  @parameterized.parameters(
+    "vector", "matrix_1", "matrix_3", "sparse", "ragged"
+  )
+  def test_batches_of_any_size(self, form):
+    features = features_of(form)
+    model = with_random_weights(fc.LinearModel(columns_of(fc).values()))
+    specs = {name: of_any_size(x) for name, x in features.items()}
+    traced = tf.function(model, [specs], autograph=False)
+    np.testing.assert_allclose(
+      traced(features), model(features), rtol=1e-5, atol=1e-5
+    )
 
-      return len(
-        tf.function(trace).get_concrete_function().graph.as_graph_def().node
-      )
+  def test_rank_that_is_not_known(self):
+    features = features_of("matrix_3")
+    model = with_random_weights(fc.LinearModel(columns_of(fc).values()))
+    specs = {k: tf.TensorSpec(None, x.dtype) for k, x in features.items()}
+    traced = tf.function(model, [specs], autograph=False)
+    np.testing.assert_allclose(
+      traced(features), model(features), rtol=1e-5, atol=1e-5
+    )
 
-    self.assertAllEqual(models[0](features), models[1](features))
+  def test_empty_batch(self):
+    features = {k: x[:0] for k, x in features_of("vector").items()}
+    model = fc.LinearModel(columns_of(fc).values())
+    self.assertEqual(model(features).shape, [0, 1])
 
   @parameterized.parameters(
     (dict(units=0), "positive: 0"),
