@@ -251,6 +251,11 @@ def _check_crossable(key):
       f"crossed_column does not support weights, but {key.name!r} has them; "
       "cross the column that it weights."
     )
+  if isinstance(key, SequenceColumn):
+    raise ValueError(
+      f"crossed_column does not take sequences, but {key.name!r} is of them; "
+      "cross the column inside it."
+    )
   if not isinstance(key, str | CategoricalColumn):
     raise ValueError(
       "the keys of crossed_column must be names of features or categorical "

@@ -117,10 +117,17 @@ def _of_weights(column, cache, tables):
   if isinstance(weights, tf.SparseTensor):
     return _with_sparse_weights(column, ids.as_sparse(), weights)
   if not ids.is_dense:
-    weights = weights[:, None] if weights.shape.rank == 1 else weights
-    return dataclasses.replace(ids, weights=tf.gather_nd(weights, ids.indices))
-  _check_weights(column, weights.shape, ids.values.shape)
-  return dataclasses.replace(ids, weights=weights)
+    found = tf.gather_nd(_matrix(weights), ids.indices)
+    return dataclasses.replace(ids, weights=found)
+  values = ids.values
+  if values.shape.rank != weights.shape.rank:
+    values, weights = _matrix(values), _matrix(weights)
+  _check_weights(column, weights.shape, values.shape)
+  return dataclasses.replace(ids, values=values, weights=weights)
+
+
+def _matrix(x):
+  return x[:, None] if x.shape.rank == 1 else x
 
 
 def _with_sparse_weights(column, ids, weights):
