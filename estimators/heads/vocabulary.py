@@ -42,8 +42,8 @@ def words_of(vocabulary):
 
 
 def described(vocabulary):
-  """Returns what a label may be, for errors."""
-  words = ", ".join(map(repr, vocabulary[:20]))
+  """Returns what a label may be, for errors; graphs would escape quotes."""
+  words = ", ".join(vocabulary[:20])
   more = len(vocabulary) - 20
   return f"one of {words}" + (f" and {more} more" if more > 0 else "")
 

@@ -89,6 +89,36 @@ class OnReplicasTest(parameterized.TestCase, tf.test.TestCase):
     self.assertIs(replicas.total(None, plain), plain)
     self.assertIs(replicas.join(None, plain, True), plain)
 
+  @parameterized.parameters(
+    # One replica has 0 and 1, the other 2, 3 and 4.
+    (5, 0 + 1 + 2 + 3 + 4, (1 + 2 * 2 + 3 * 3 + 4 * 4) / (1 + 2 + 3 + 4)),
+    # One replica has 0, and so no value for the mean.
+    (2, 1, 1),
+  )
+  def test_shares_of_sums_and_means(self, size, total, mean):
+    strategy = toys.two_replicas()
+
+    @tf.function
+    def run(batch):
+      def step(x, weight):
+        values = tf.repeat(x, tf.cast(x, tf.int32))  # x, x times
+        count = tf.size(values)
+        reports = [
+          replicas.share_of_sum(tf.reduce_sum(x)),
+          replicas.share_of_mean(tf.reduce_mean(values), count),
+        ]
+        return [tf.math.multiply_no_nan(r, weight) for r in reports]
+
+      found = replicas.on_replicas(strategy, step, batch, keep_one=True)
+      return [replicas.total(strategy, value) for value in found]
+
+    found = run(tf.range(size, dtype=tf.float32))
+    self.assertAllClose(found, [total, mean])
+    # A replica without examples is lent one, which must not count.
+    self.assertAllClose(run(tf.constant([2.0])), [2, 2])
+    self.assertEqual(replicas.share_of_sum(3.0), 3)
+    self.assertEqual(replicas.share_of_mean(3.0, 2), 3)
+
 
 @once
 def layers():
