@@ -27,6 +27,7 @@ where it says so); features that do not fit are one when a layer is called.
 import tensorflow as tf
 
 from estimators.columns import embedding
+from estimators.columns.cache import FeatureCache
 from estimators.columns.categorical import (
   CrossedColumn,
   HashedCategoricalColumn,
@@ -50,6 +51,7 @@ from estimators.columns.vocabulary import (
 
 __all__ = [
   "DenseFeatures",
+  "FeatureCache",
   "LinearModel",
   "SequenceFeatures",
   "bucketized_column",

@@ -30,7 +30,12 @@ def ids_of_values(column, values, tables):
 
 
 def is_there(values):
-  """Returns where a dense tensor has values: '' and -1 say that it has none."""
+  """Returns where a dense tensor has values: '' and -1 say that it has none.
+
+  Unsigned integers cannot say so. (tf.feature_column drops 255 of uint8.)
+  """
+  if values.dtype.is_unsigned:
+    return tf.ones_like(values, tf.bool)
   return values != ("" if values.dtype == tf.string else -1)
 
 

@@ -35,13 +35,14 @@ def _numbers(column, cache):
       "every example, but the feature is sparse or ragged; use "
       "tf.sparse.to_dense, or parse it with tf.io.FixedLenFeature."
     )
+  if column.normalizer_fn is not None:
+    raw = column.normalizer_fn(raw)
   if raw.dtype == tf.string:
     raise ValueError(
       f"numeric_column {column.key!r} needs numbers, but the feature is of "
-      "dtype string; use tf.strings.to_number, or a categorical column."
+      "dtype string; give normalizer_fn=tf.strings.to_number, or use a "
+      "categorical column."
     )
-  if column.normalizer_fn is not None:
-    raw = column.normalizer_fn(raw)
   numbers = tf.cast(raw, tf.float32)
   size = column.num_elements
   known = numbers.shape[1:].num_elements()

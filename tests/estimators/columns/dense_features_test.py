@@ -111,6 +111,31 @@ class DenseFeaturesTest(parameterized.TestCase):
       rtol=1e-6,
     )
 
+  def test_numbers_of_texts(self):
+    column = fc.numeric_column("x", normalizer_fn=tf.strings.to_number)
+    x = tf.constant(["1.5", "-2"])
+    self.assert_close(fc.DenseFeatures(column)({"x": x}), [[1.5], [-2]])
+
+  @parameterized.parameters("uint8", "int8", "int64")
+  def test_missing_integers(self, dtype):
+    """-1 means that there is none; unsigned integers always are there."""
+    x = tf.constant([0, 2, -1], tf.int64)
+    expected = [[1, 0, 0], [0, 0, 1], [0, 0, 0]]
+    if dtype == "uint8":
+      x, expected = x[:2], expected[:2]
+    columns = [
+      fc.categorical_column_with_identity("x", 3),
+      fc.categorical_column_with_vocabulary_list("x", [0, 1, 2]),
+    ]
+    for column in columns:
+      layer = fc.DenseFeatures(fc.indicator_column(column))
+      self.assert_close(layer({"x": tf.cast(x, dtype)}), expected)
+    column = fc.categorical_column_with_hash_bucket("x", 1, tf.int64)
+    layer = fc.DenseFeatures(fc.indicator_column(column))
+    self.assert_close(
+      layer({"x": tf.cast(x, dtype)}), [[float(i >= 0)] for i in x.numpy()]
+    )
+
   @parameterized.parameters(
     *itertools.product(FORMS, ["mean", "sqrtn", "sum"], [None, 0.7])
   )
