@@ -132,10 +132,22 @@ def weights_of(features, column, logits, per_logit):
   normalizer = getattr(column, "normalizer_fn", None)
   if normalizer is not None:
     weights = normalizer(weights)
-  each = per_logit and weights.shape.is_compatible_with(logits.shape)
-  # Where the last dimension is 1, it is known to be.
-  each = each and weights.shape[-1:] != [1]
-  return match("weights", weights, logits, logits.shape[-1] if each else 1)
+  return match("weights", weights, logits, _size(weights, logits, per_logit))
+
+
+def _size(weights, logits, per_logit):
+  """Returns how many weights an example has: 1, or one for each logit."""
+  size, shape = logits.shape[-1], weights.shape
+  if not per_logit or size == 1:
+    return 1
+  if shape.rank is not None and shape.rank < logits.shape.rank:
+    return 1
+  if shape.rank is None or shape[-1] is None:
+    raise ValueError(
+      f"the weights may be one for an example or one for each of {size} "
+      f"logits, but their shape {shape} does not tell; use tf.ensure_shape."
+    )
+  return 1 if shape[-1] == 1 else size
 
 
 def call_loss_fn(fn, labels, logits, features, loss_reduction, dimension):

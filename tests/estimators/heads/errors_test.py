@@ -239,6 +239,15 @@ class InGraphsTest(parameterized.TestCase, tf.test.TestCase):
     with self.assertRaisesRegex(tf.errors.InvalidArgumentError, "shape"):
       loss([1, 1], [1, 1], THREE)
 
+  @parameterized.parameters(None, [[None, None]])
+  def test_weights_of_a_shape_that_tells_nothing(self, shape):
+    @tf.function(input_signature=[tf.TensorSpec(shape)])
+    def loss(weights):
+      return RegressionHead(3, "w").loss(THREE, THREE, {"w": weights})
+
+    with self.assertRaisesRegex(ValueError, "each of 3 logits.*ensure_shape"):
+      loss(THREE)
+
   @parameterized.parameters(
     (lambda: MultiClassHead(3), [0, 5], "from 0 to 2", r"\[5\]"),
     (
