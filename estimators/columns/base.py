@@ -65,7 +65,7 @@ def check_count(value, what, column, least=1):
   """Raises ValueError unless a value is a whole number of some size."""
   if isinstance(value, bool) or not is_integer(value) or value < least:
     raise ValueError(
-      f"{what} of the column {column!r} must be a whole number, at least "
+      f"{what} of {column!r} must be a whole number, at least "
       f"{least}, but is {value!r}."
     )
 

@@ -106,14 +106,19 @@ class EmbeddingWeights:
 
   def _from_checkpoint(self):
     path, name = self.ckpt_to_load_from, self.tensor_name_in_ckpt
-    reader = tf.train.load_checkpoint(path)
+    try:
+      reader = tf.train.load_checkpoint(path)
+    except (ValueError, tf.errors.OpError) as error:
+      raise ValueError(
+        f"the column {self.name!r} is to begin with values of a checkpoint, "
+        f"but there is none at ckpt_to_load_from={path!r}; name a checkpoint "
+        "(.../model.ckpt-100) or its folder."
+      ) from error
     shapes = reader.get_variable_to_shape_map()
     if shapes.get(name) != list(self.shape):
       raise ValueError(
         f"the column {self.name!r} needs a tensor {name!r} of the shape "
-        f"{list(self.shape)} in {path}, but there "
-        + (f"it has {shapes[name]}." if name in shapes else "is only ")
-        + ("" if name in shapes else f"{sorted(shapes)}.")
+        f"{list(self.shape)} in {path}, but it holds {shapes}."
       )
     return reader.get_tensor(name)
 

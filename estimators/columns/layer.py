@@ -17,7 +17,7 @@ from estimators.columns.embedding import (
 from estimators.columns.ids import ids_of
 from estimators.columns.numbers import intervals_of, numbers_of
 from estimators.columns.numeric import BucketizedColumn, NumericColumn
-from estimators.columns.vocabulary import Tables
+from estimators.columns.tables import Tables
 
 
 class ColumnLayer(keras.layers.Layer):

@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from estimators.columns import lookups
-from estimators.columns.base import CategoricalColumn
+from estimators.columns.base import CategoricalColumn, check_count
 from estimators.columns.embedding import COMBINERS
 from estimators.columns.ids import ids_of
 from estimators.columns.layer import ColumnLayer
@@ -44,8 +44,7 @@ class LinearModel(ColumnLayer):
     self, feature_columns, units=1, sparse_combiner="sum", name="linear_model"
   ):
     super().__init__(feature_columns, name)
-    if units < 1:
-      raise ValueError(f"units of a LinearModel must be positive: {units}.")
+    check_count(units, "units", name)
     if sparse_combiner not in COMBINERS:
       raise ValueError(
         f"sparse_combiner must be one of {', '.join(COMBINERS)}, but is "

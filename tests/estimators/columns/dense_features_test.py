@@ -217,6 +217,8 @@ class VariablesTest(parameterized.TestCase):
       self.variable(3, **arguments)
     with self.assertRaisesRegex(ValueError, "needs a tensor 'new'.*old"):
       self.variable(2, **(arguments | {"tensor_name_in_ckpt": "new"}))
+    with self.assertRaisesRegex(ValueError, "there is none at .*'/no/such'"):
+      self.variable(2, **(arguments | {"ckpt_to_load_from": "/no/such"}))
 
   def test_shared(self):
     sources = [fc.categorical_column_with_identity(k, 9) for k in "ba"]

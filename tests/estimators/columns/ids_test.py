@@ -10,7 +10,7 @@ from estimators import feature_columns as fc
 from estimators.columns.cache import FeatureCache
 from estimators.columns.convert import as_column
 from estimators.columns.ids import ids_of
-from estimators.columns.vocabulary import Tables
+from estimators.columns.tables import Tables
 from tests.estimators.columns import reference
 from tests.estimators.helpers import new_folder
 

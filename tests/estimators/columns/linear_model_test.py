@@ -265,7 +265,7 @@ class LinearModelTest(parameterized.TestCase):
     self.assertEqual(model(features).shape, [0, 1])
 
   @parameterized.parameters(
-    (dict(units=0), "positive: 0"),
+    (dict(units=0), "units of 'linear_model'.*at least 1, but is 0"),
     (dict(sparse_combiner="max"), "sum.*max"),
   )
   def test_bad_arguments(self, arguments, message):

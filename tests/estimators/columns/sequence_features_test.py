@@ -60,12 +60,19 @@ class SequenceFeaturesTest(parameterized.TestCase):
       np.testing.assert_allclose(numbers, expected, rtol=1e-5, atol=1e-6)
 
   @parameterized.product(
-    kind=["hash", "list", "buckets", "identity"],
+    kind_and_combiner=[
+      ("hash", "mean"),
+      ("list", "mean"),
+      ("list", "sqrtn"),
+      ("list", "sum"),
+      ("buckets", "mean"),
+      ("identity", "mean"),
+    ],
     shape=[(), (3,)],
-    combiner=["mean", "sqrtn", "sum"],
     is_dense=[True, False],
   )
-  def test_categories(self, kind, shape, combiner, is_dense):
+  def test_categories(self, kind_and_combiner, shape, is_dense):
+    kind, combiner = kind_and_combiner
     features = {
       "w": random_sparse(words, *shape),
       "i": random_sparse(integers, *shape),
