@@ -41,6 +41,7 @@ class ColumnLayer(keras.layers.Layer):
     for column in self.columns:
       self._check(column)
     self._tables = Tables(self.columns)
+    self._scopes = {}  # The scope that each variable's path was made of.
     self._embeddings = self._make_embeddings()
     self.built = True
 
@@ -59,6 +60,12 @@ class ColumnLayer(keras.layers.Layer):
 
   def _variable(self, scope, name, shape, initializer, trainable=True):
     """Returns a new float32 Keras variable."""
+    path = f"{sanitized(scope)}/{name}"
+    if self._scopes.setdefault(path, scope) != scope:
+      raise ValueError(
+        f"the columns {scope!r} and {self._scopes[path]!r} would both have a "
+        f"variable {path!r}; rename the feature of one."
+      )
     with keras.name_scope(self.name), keras.name_scope(sanitized(scope)):
       return keras.Variable(
         initializer,

@@ -250,10 +250,16 @@ class LinearModelTest(parameterized.TestCase):
       traced(features), model(features), rtol=1e-5, atol=1e-5
     )
 
-  def test_rank_that_is_not_known(self):
-    features = features_of("matrix_3")
+  @parameterized.parameters("matrix_3", "sparse")
+  def test_rank_that_is_not_known(self, form):
+    features = features_of(form)
     model = with_random_weights(fc.LinearModel(columns_of(fc).values()))
-    specs = {k: tf.TensorSpec(None, x.dtype) for k, x in features.items()}
+    specs = {
+      k: tf.SparseTensorSpec(None, x.dtype)
+      if isinstance(x, tf.SparseTensor)
+      else tf.TensorSpec(None, x.dtype)
+      for k, x in features.items()
+    }
     traced = tf.function(model, [specs], autograph=False)
     np.testing.assert_allclose(
       traced(features), model(features), rtol=1e-5, atol=1e-5
@@ -271,6 +277,11 @@ class LinearModelTest(parameterized.TestCase):
   def test_bad_arguments(self, arguments, message):
     with self.assertRaisesRegex(ValueError, message):
       fc.LinearModel(fc.numeric_column("x"), **arguments)
+
+  def test_names_that_would_clash(self):
+    columns = [fc.numeric_column("a b"), fc.numeric_column("a_b")]
+    with self.assertRaisesRegex(ValueError, "'a_b' and 'a b'.*a_b/weights"):
+      fc.LinearModel(columns)
 
   def test_sequences_are_refused(self):
     column = fc.sequence_numeric_column("x")
