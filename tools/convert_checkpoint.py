@@ -48,6 +48,7 @@ def convert(source, target):
   Raises:
     ValueError: source is no checkpoint of tf.estimator, or target holds files.
   """
+  source, target = os.path.expanduser(source), os.path.expanduser(target)
   path = find(source)
   if not path:
     raise ValueError(

@@ -265,7 +265,8 @@ class ConvertTest(tf.test.TestCase):
   def test_main(self):
     source, target = new_folder(), new_folder() + "/new"
     named_checkpoints.write(source, {W: [[1]]})
-    output = self.run_main(f"--from={source}", f"--to={target}")
+    with mock.patch.dict(os.environ, HOME=os.path.dirname(target)):
+      output = self.run_main(f"--from={source}", "--to=~/new")
     self.assertIn(f"to {target}/model.ckpt-0.\n1 by the same name", output)
     with self.assertRaisesRegex(SystemExit, "^tools.convert.* is neither"):
       self.run_main(f"--from={source}", f"--to={target}")
