@@ -23,13 +23,11 @@ and mistakes are reported when the input function is made.
 """
 
 import functools
-import numbers
 
 import numpy as np
 import tensorflow as tf
 
-# Enough to hide the odd slow batch; what waits here is part of a checkpoint.
-_PREFETCHED_BATCHES = 4
+from input_pipelines import common
 
 
 def numpy_input_fn(
@@ -187,17 +185,6 @@ def _check_no_shared_keys(features, labels):
       )
 
 
-def _check_count(name, value, or_none=""):
-  if (
-    not isinstance(value, numbers.Integral)
-    or isinstance(value, bool)
-    or value < 1
-  ):
-    raise ValueError(
-      f"{name} must be a whole number of at least 1{or_none}; got {value!r}."
-    )
-
-
 def _input_fn(arrays, batch_size, num_epochs, shuffle, seed):
   """Returns an input function over a structure of checked arrays."""
   lengths = [len(array) for array in tf.nest.flatten(arrays)]
@@ -207,16 +194,7 @@ def _input_fn(arrays, batch_size, num_epochs, shuffle, seed):
       f"All arrays in x and y must have the same number of rows; got shapes "
       f"{shapes}. Cut or fill them to one length."
     )
-  if not isinstance(shuffle, bool):
-    raise ValueError(
-      "shuffle must be given as True (recommended for training) or False "
-      f"(for evaluation and prediction); got {shuffle!r}."
-    )
-  _check_count("batch_size", batch_size)
-  if num_epochs is not None:
-    _check_count("num_epochs", num_epochs, " or None (for ever)")
-  if seed is not None and not isinstance(seed, numbers.Integral):
-    raise ValueError(f"seed must be a whole number or None; got {seed!r}.")
+  common.check_order(batch_size, num_epochs, shuffle, seed)
 
   @functools.cache
   def tensors():
@@ -262,30 +240,19 @@ def _cut(tensors, num_rows, batch_size):
   # An empty rest is joined on too: the batch dimension is then None whatever
   # the number of rows, and a traced step fits all.
   dataset = batches.concatenate(short.take(num_rows % batch_size))
-  return dataset.with_options(_plain_options())
+  return dataset.with_options(common.plain_options())
 
 
 def _row_numbers(num_rows, num_epochs, shuffle, seed):
   """Returns a dataset with int64 [N] for each epoch."""
-  if seed is None:
-    # One number an epoch from a generator whose state is the iterator's, so
-    # that a restored iterator goes on with the orders of the saved one.
-    epochs = tf.data.Dataset.random()
-  else:
-    epochs = tf.data.Dataset.range(tf.int64.max)
-  if num_epochs is not None:
-    epochs = epochs.take(num_epochs)
 
   @tf.autograph.experimental.do_not_convert  # half a second at every start
-  def order(epoch):
-    rows = tf.range(num_rows, dtype=tf.int64)
+  def order(epoch_seed):
     if not shuffle:
-      return rows
-    return tf.random.experimental.stateless_shuffle(
-      rows, seed=tf.stack([tf.constant(seed or 0, tf.int64), epoch])
-    )
+      return tf.range(num_rows, dtype=tf.int64)
+    return common.permutation(num_rows, seed, epoch_seed)
 
-  return epochs.map(order)
+  return common.epoch_seeds(num_epochs, seed).map(order)
 
 
 def _gather(tensors, rows, batch_size, num_batches):
@@ -299,20 +266,9 @@ def _gather(tensors, rows, batch_size, num_batches):
   dataset = rows.rebatch(batch_size, drop_remainder=forever).map(batch)
   # rebatch does not know how many batches it makes.
   cardinality = tf.data.experimental.assert_cardinality(num_batches)
-  dataset = dataset.apply(cardinality).prefetch(_PREFETCHED_BATCHES)
-  options = _plain_options()
+  dataset = dataset.apply(cardinality).prefetch(common.PREFETCHED_BATCHES)
+  options = common.plain_options()
   # A gather split over the common threads is slower than a whole one. (Who
   # adds a parallel map to this dataset sets another size with with_options.)
   options.threading.private_threadpool_size = 1
   return dataset.with_options(options)
-
-
-def _plain_options():
-  """Returns options that leave the pipeline as it is written.
-
-  A batch takes 50 us, and tuning and parallel maps cost more than they bring.
-  """
-  options = tf.data.Options()
-  options.autotune.enabled = False
-  options.experimental_optimization.apply_default_optimizations = False
-  return options

@@ -1,0 +1,104 @@
+"""What input functions share: checks of arguments, epochs, shuffling."""
+
+import numbers
+
+import tensorflow as tf
+
+# Enough to hide the odd slow batch; what waits here is part of a checkpoint.
+PREFETCHED_BATCHES = 4
+PARALLEL_CALLS = 4
+
+no_autograph = tf.autograph.experimental.do_not_convert  # it starts slowly
+
+
+def check_count(name, value, or_none=""):
+  """Raises ValueError if `value` is no whole number of at least 1."""
+  if (
+    not isinstance(value, numbers.Integral)
+    or isinstance(value, bool)
+    or value < 1
+  ):
+    raise ValueError(
+      f"{name} must be a whole number of at least 1{or_none}; got {value!r}."
+    )
+
+
+def check_order(batch_size, num_epochs, shuffle, seed):
+  """Raises ValueError if one of the arguments of all input functions is wrong.
+
+  Args:
+    batch_size: int, rows of a batch; at least 1.
+    num_epochs: int, times that each row is visited, or None for ever.
+    shuffle: bool.
+    seed: int or None.
+  """
+  if not isinstance(shuffle, bool):
+    raise ValueError(
+      "shuffle must be given as True (recommended for training) or False "
+      f"(for evaluation and prediction); got {shuffle!r}."
+    )
+  check_count("batch_size", batch_size)
+  if num_epochs is not None:
+    check_count("num_epochs", num_epochs, " or None (for ever)")
+  if seed is not None and not isinstance(seed, numbers.Integral):
+    raise ValueError(f"seed must be a whole number or None; got {seed!r}.")
+
+
+def epoch_seeds(num_epochs, seed):
+  """Returns a dataset of one int64 an epoch, from which its order is made.
+
+  Args:
+    num_epochs: int, or None for ever.
+    seed: int, then they are 0, 1, ... and go with `seed`; or None.
+  """
+  if seed is None:
+    # One number an epoch from a generator whose state is the iterator's, so
+    # that a restored iterator goes on with the orders of the saved one.
+    epochs = tf.data.Dataset.random()
+  else:
+    epochs = tf.data.Dataset.range(tf.int64.max)
+  return epochs if num_epochs is None else epochs.take(num_epochs)
+
+
+def permutation(size, seed, epoch_seed):
+  """Returns 0 to size - 1 in an order that the two seeds fix: int64 [size]."""
+  return tf.random.experimental.stateless_shuffle(
+    tf.range(size, dtype=tf.int64),
+    seed=tf.stack([tf.constant(seed or 0, tf.int64), epoch_seed]),
+  )
+
+
+def shuffled(dataset, buffer_size, seed, epoch_seed):
+  """Returns a dataset shuffled as by `Dataset.shuffle`, within one epoch.
+
+  `Dataset.shuffle` itself keeps a seed generator, which cannot be saved if it
+  is made within a `flat_map` over epochs, and mixes in tf.random.set_seed.
+
+  Args:
+    dataset: tf.data.Dataset of tensors.
+    buffer_size: int, elements to pick from.
+    seed: int or None.
+    epoch_seed: int64 scalar, at least 0.
+  """
+  spec = tf.nest.flatten(dataset.element_spec)
+  variant = tf.raw_ops.ShuffleDataset(
+    input_dataset=tf.data.experimental.to_variant(dataset),
+    buffer_size=buffer_size,
+    seed=tf.constant(seed or 0, tf.int64),
+    seed2=epoch_seed + 1,  # two zeros would mean: any seed
+    output_types=[s.dtype for s in spec],
+    output_shapes=[s.shape for s in spec],
+    reshuffle_each_iteration=False,
+  )
+  return tf.data.experimental.from_variant(variant, dataset.element_spec)
+
+
+def plain_options():
+  """Returns options that leave the pipeline as it is written.
+
+  A batch takes well below a millisecond, and tuning costs more than it brings.
+  """
+  options = tf.data.Options()
+  options.autotune.enabled = False
+  options.experimental_optimization.apply_default_optimizations = False
+  return options
