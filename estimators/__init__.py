@@ -1,6 +1,6 @@
 """The Estimator way of working, on TensorFlow 2.21 and Keras 3."""
 
-from estimators import export
+from estimators import export, feature_columns
 from estimators.add_metrics import add_metrics
 from estimators.builtin_hooks import (
   CheckpointSaverHook,
@@ -13,6 +13,24 @@ from estimators.builtin_hooks import (
   StopAtStepHook,
   SummarySaverHook,
 )
+from estimators.canned.baseline import (
+  BaselineClassifier,
+  BaselineEstimator,
+  BaselineRegressor,
+)
+from estimators.canned.dnn import DNNClassifier, DNNEstimator, DNNRegressor
+from estimators.canned.dnn_linear_combined import (
+  DNNLinearCombinedClassifier,
+  DNNLinearCombinedEstimator,
+  DNNLinearCombinedRegressor,
+)
+from estimators.canned.kernel_linear import KernelLinearClassifier
+from estimators.canned.linear import (
+  LinearClassifier,
+  LinearEstimator,
+  LinearRegressor,
+)
+from estimators.canned.rnn import RNNClassifier, RNNEstimator
 from estimators.early_stopping import (
   make_early_stopping_hook,
   stop_if_higher_hook,
@@ -27,6 +45,17 @@ from estimators.exporters import (
   FinalExporter,
   LatestExporter,
 )
+from estimators.heads.base import Head
+from estimators.heads.binary_class import BinaryClassHead
+from estimators.heads.multi_class import MultiClassHead
+from estimators.heads.multi_head import MultiHead
+from estimators.heads.multi_label import MultiLabelHead
+from estimators.heads.regression import (
+  LogisticRegressionHead,
+  PoissonRegressionHead,
+  RegressionHead,
+)
+from estimators.heads.sequence import SequentialHeadWrapper
 from estimators.hooks import (
   CheckpointSaverListener,
   Hook,
@@ -34,6 +63,10 @@ from estimators.hooks import (
 )
 from estimators.in_memory import InMemoryEvaluatorHook
 from estimators.objects import get_global_step, once
+from estimators.parse_specs import (
+  classifier_parse_example_spec,
+  regressor_parse_example_spec,
+)
 from estimators.random_fourier import RandomFourierFeatureMapper
 from estimators.run_config import RunConfig
 from estimators.spec import EstimatorSpec, ModeKeys, minimize
@@ -45,9 +78,19 @@ from estimators.train_and_evaluate import (
 from estimators.warm_start import VocabInfo, WarmStartSettings
 
 __all__ = [
+  "BaselineClassifier",
+  "BaselineEstimator",
+  "BaselineRegressor",
   "BestExporter",
+  "BinaryClassHead",
   "CheckpointSaverHook",
   "CheckpointSaverListener",
+  "DNNClassifier",
+  "DNNEstimator",
+  "DNNLinearCombinedClassifier",
+  "DNNLinearCombinedEstimator",
+  "DNNLinearCombinedRegressor",
+  "DNNRegressor",
   "Estimator",
   "EstimatorSpec",
   "EvalSpec",
@@ -55,16 +98,30 @@ __all__ = [
   "FinalExporter",
   "FinalOpsHook",
   "GlobalStepWaiterHook",
+  "Head",
   "Hook",
   "InMemoryEvaluatorHook",
+  "KernelLinearClassifier",
   "LatestExporter",
+  "LinearClassifier",
+  "LinearEstimator",
+  "LinearRegressor",
   "LoggingTensorHook",
+  "LogisticRegressionHead",
   "ModeKeys",
+  "MultiClassHead",
+  "MultiHead",
+  "MultiLabelHead",
   "NanLossDuringTrainingError",
   "NanTensorHook",
+  "PoissonRegressionHead",
   "ProfilerHook",
+  "RNNClassifier",
+  "RNNEstimator",
   "RandomFourierFeatureMapper",
+  "RegressionHead",
   "RunConfig",
+  "SequentialHeadWrapper",
   "StepCounterHook",
   "StopAtStepHook",
   "SummarySaverHook",
@@ -72,11 +129,14 @@ __all__ = [
   "VocabInfo",
   "WarmStartSettings",
   "add_metrics",
+  "classifier_parse_example_spec",
   "export",
+  "feature_columns",
   "get_global_step",
   "make_early_stopping_hook",
   "minimize",
   "once",
+  "regressor_parse_example_spec",
   "stop_if_higher_hook",
   "stop_if_lower_hook",
   "stop_if_no_decrease_hook",

@@ -13,7 +13,7 @@ import contextlib
 import keras
 import tensorflow as tf
 
-from estimators import replicas
+from estimators import optimizers, replicas, summaries
 from estimators.fetches import fetch, fetched_specs
 from estimators.model import hashable, split_batch, updates
 from estimators.objects import raw
@@ -201,23 +201,16 @@ def _train_step(model, batch, names, writer):
     loss = replicas.total(model.strategy, result["loss"])
     if writer and every:
       rates = replicas.join(model.strategy, result["rates"], per_example=False)
-      _write_summaries(record, loss, rates)
+      summaries.when_recorded(lambda: _write_summaries(loss, rates))
   model.objects.global_step.assign_add(1)
   return {"loss": loss, "fetched": result["fetched"]}
 
 
-def _write_summaries(record, loss, rates):
-  """Writes what every training reports, in one condition for all."""
-
-  def write():
-    # Without the empty scope they would be called `cond/loss`.
-    with tf.name_scope(""), tf.summary.record_if(True):
-      tf.summary.scalar("loss", loss)
-      for i, rate in enumerate(rates):
-        tf.summary.scalar(f"learning_rate_{i}" if i else "learning_rate", rate)
-    return tf.constant(True)
-
-  tf.cond(record, write, lambda: tf.constant(False))
+def _write_summaries(loss, rates):
+  """Writes what every training reports."""
+  tf.summary.scalar("loss", loss)
+  for i, rate in enumerate(rates):
+    tf.summary.scalar(f"learning_rate_{i}" if i else "learning_rate", rate)
 
 
 def _apply(model, update, loss, tape):
@@ -238,7 +231,11 @@ def _apply(model, update, loss, tape):
       "from the output of the @once network."
     )
   gradients, variables = map(list, zip(*pairs, strict=True))
-  if update.clip_norm is not None:
+  clipped = update.clip_norm is not None
+  gradients = [
+    optimizers.ready(update.optimizer, g, clipped) for g in gradients
+  ]
+  if clipped:
     gradients = replicas.all_sum(model.strategy, gradients)
     # With loss scaling the gradients are still scaled here.
     limit = update.optimizer.scale_loss(tf.constant(float(update.clip_norm)))

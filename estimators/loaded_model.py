@@ -8,6 +8,7 @@ import tensorflow as tf
 from estimators import checkpoints, warm_start
 from estimators.blocks import Blocks
 from estimators.model import Model
+from estimators.optimizers import Ftrl
 from estimators.runner import BlockTimer
 
 _logger = tf.get_logger()
@@ -115,6 +116,9 @@ class LoadedModel:
       (keras.optimizers.Optimizer, keras.metrics.Metric)
     )
     warm_start.apply(self._warm_start, objects.variables(), excluded, fresh)
+    for optimizer in objects.of_type(Ftrl):
+      if optimizer.built:
+        optimizer.keep_weights()
     self._loaded = (None, self._loaded[1] | names)
 
   def note_steps(self):

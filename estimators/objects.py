@@ -290,7 +290,10 @@ def _relative_paths(value):
     return
   variables = _variables_of(value)
   prefix = getattr(value, "name", None)
-  renamer = _Renamer()
+  # Layers whose variables are named by the user's data say that the names are
+  # to stay: a column may well be called `dense_1`.
+  exact = getattr(value, "exact_names", False)
+  renamer = "/".join if exact else _Renamer()
   for variable in variables:
     segments = _path(variable).split("/")
     if len(segments) > 1 and segments[0] == prefix:

@@ -25,6 +25,28 @@ def writer_for(directory):
   return writer
 
 
+def when_recorded(write):
+  """Calls a function that writes summaries, in the steps that record any.
+
+  Every `tf.summary` function has a condition of its own, at the cost of a small
+  model's whole step. This is one condition for all of them, and what they
+  compute is computed in it.
+
+  Args:
+    write: function without arguments that calls `tf.summary` functions.
+  """
+
+  def recorded():
+    # Without the empty scope they would be called `cond/loss`.
+    with tf.name_scope(""), tf.summary.record_if(True):
+      write()
+    return tf.constant(True)
+
+  tf.cond(
+    tf.summary.should_record_summaries(), recorded, lambda: tf.constant(False)
+  )
+
+
 def write_graph(writer, graph):
   """Writes a `tf.Graph` for TensorBoard's Graphs tab."""
   with writer.as_default(step=0):

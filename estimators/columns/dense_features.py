@@ -29,7 +29,8 @@ class DenseFeatures(ColumnLayer):
     super().__init__(feature_columns, name)
     self.width = sum(column.num_elements for column in self.columns)
 
-  def _check(self, column):
+  @staticmethod
+  def _check(column):
     if not isinstance(column, DenseColumn):
       raise ValueError(
         f"DenseFeatures takes dense columns, but {column.name!r} is a "

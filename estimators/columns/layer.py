@@ -37,9 +37,7 @@ class ColumnLayer(keras.layers.Layer):
 
   def __init__(self, feature_columns, name):
     super().__init__(name=name)
-    self.columns = as_columns(feature_columns)
-    for column in self.columns:
-      self._check(column)
+    self.columns = self.checked(feature_columns)
     self._tables = Tables(self.columns)
     self._scopes = {}  # The scope that each variable's path was made of.
     self._embeddings = self._make_embeddings()
@@ -54,7 +52,20 @@ class ColumnLayer(keras.layers.Layer):
     with tf.name_scope(self.name):
       return self.call(FeatureCache.of(features))
 
-  def _check(self, column):
+  @classmethod
+  def checked(cls, feature_columns):
+    """Returns `as_columns`, all of which are for this kind of layer.
+
+    Raises:
+      ValueError: a column is not.
+    """
+    columns = as_columns(feature_columns)
+    for column in columns:
+      cls._check(column)
+    return columns
+
+  @staticmethod
+  def _check(column):
     """Raises ValueError for a column that is not for this layer."""
     raise NotImplementedError
 

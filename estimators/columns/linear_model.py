@@ -71,7 +71,8 @@ class LinearModel(ColumnLayer):
         name="bias_weights",
       )
 
-  def _check(self, column):
+  @staticmethod
+  def _check(column):
     if column.is_sequence and not _is_categorical(column):
       raise ValueError(
         "a LinearModel takes dense and categorical columns, but "

@@ -30,7 +30,8 @@ class SequenceFeatures(ColumnLayer):
     super().__init__(feature_columns, name)
     self.width = sum(column.num_elements for column in self.columns)
 
-  def _check(self, column):
+  @staticmethod
+  def _check(column):
     if not (isinstance(column, DenseColumn) and column.is_sequence):
       raise ValueError(
         f"SequenceFeatures takes columns of sequences, but {column.name!r} is "
