@@ -12,16 +12,11 @@ import time
 import tensorflow as tf
 from absl import app, flags
 
-from estimators import Estimator, RunConfig, export
+from estimators import RunConfig, export
 from experiments import common_flags
 from experiments.mnist import inputs, reports
-from experiments.mnist.config import (
-  PUBLISHED,
-  Config,
-  model_params,
-  published,
-)
-from experiments.mnist.model import model_fn
+from experiments.mnist.config import PUBLISHED, Config, published
+from experiments.mnist.model import estimator_of
 
 FLAGS = flags.FLAGS
 
@@ -67,10 +62,8 @@ def run(config):
     validation and test, and with an export_dir the path of the export.
   """
   splits = inputs.load(config)
-  estimator = Estimator(
-    model_fn,
-    config=_run_config(config),
-    params=model_params(config, len(splits.train.labels)),
+  estimator = estimator_of(
+    config, _run_config(config), len(splits.train.labels)
   )
   start = time.perf_counter()
   estimator.train(

@@ -1,4 +1,7 @@
-"""The networks of the MNIST tutorials, and the model function they share.
+"""The models of the MNIST tutorials.
+
+`linear` and `kernel` are canned estimators; the networks share one model
+function.
 
 B is the size of the batch. Features are {"x": float32 [B, 784] in [0, 1]},
 labels int32 [B] in 0..9; predicted are classes, int64 [B], and probabilities,
@@ -11,15 +14,75 @@ from keras import layers
 from keras.initializers import Constant, TruncatedNormal
 
 from estimators import (
+  Estimator,
   EstimatorSpec,
+  KernelLinearClassifier,
+  LinearClassifier,
   ModeKeys,
+  RandomFourierFeatureMapper,
   get_global_step,
   minimize,
   once,
 )
-from estimators.random_fourier import RandomFourierFeatureMapper
+from estimators import feature_columns as fc
+from experiments.mnist.config import model_params
 
+NUM_CLASSES = 10
 REPORT_STEPS = 100  # steps from one report to the next
+
+
+def estimator_of(config, run_config, num_examples):
+  """Returns the Estimator of a Config.
+
+  Args:
+    config: `config.Config`.
+    run_config: RunConfig.
+    num_examples: int, the images to train on.
+  """
+  match config.model:
+    case "linear":
+      return linear(config, run_config)
+    case "kernel":
+      return kernel(config, run_config)
+    case _:
+      params = model_params(config, num_examples)
+      return Estimator(model_fn, config=run_config, params=params)
+
+
+def linear(config, run_config):
+  """Returns a LinearClassifier: xW + b, from zero. 7,850 parameters."""
+  return LinearClassifier(
+    [_IMAGE],
+    n_classes=NUM_CLASSES,
+    optimizer=_ftrl(config),
+    config=run_config,
+  )
+
+
+def kernel(config, run_config):
+  """Returns a KernelLinearClassifier; 20,010 parameters with 2,000 features."""
+  mapper = RandomFourierFeatureMapper(
+    config.rffm_dim,
+    config.rffm_stddev,
+    config.seed,
+    name="rffm",
+    dtype="mixed_bfloat16" if config.use_fp16 else "float32",
+  )
+  return KernelLinearClassifier(
+    n_classes=NUM_CLASSES,
+    optimizer=_ftrl(config),
+    config=run_config,
+    kernel_mappers={_IMAGE: [mapper]},
+  )
+
+
+_IMAGE = fc.numeric_column("x", shape=784)
+
+
+def _ftrl(config):
+  return keras.optimizers.Ftrl(
+    config.learning_rate, l2_regularization_strength=config.l2
+  )
 
 
 def softmax(params):
@@ -86,14 +149,6 @@ def cnn(params):
   ]
 
 
-def kernel(params):
-  """`softmax` on random Fourier features. 20,010 parameters with 2,000."""
-  mapper = RandomFourierFeatureMapper(
-    params["rffm_dim"], params["rffm_stddev"], params["seed"], name="rffm"
-  )
-  return [mapper, *softmax(params)]
-
-
 def _convolution(filters, bias=0.1):
   convolution = layers.Conv2D(
     filters,
@@ -125,8 +180,6 @@ NETWORKS = {
   "deep": deep,
   "convolutional": convolutional,
   "cnn": cnn,
-  "linear": softmax,
-  "kernel": kernel,
 }
 
 
@@ -158,10 +211,6 @@ def optimizer(params):
       return keras.optimizers.SGD(rate, momentum=0.9)
     case "adam":
       return keras.optimizers.Adam(rate)
-    case "ftrl":
-      return keras.optimizers.Ftrl(
-        rate, l2_regularization_strength=params["l2"]
-      )
 
 
 def model_fn(features, labels, mode, params):

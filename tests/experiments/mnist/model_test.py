@@ -7,7 +7,7 @@ from absl.testing import parameterized
 
 from estimators import Estimator, Hook, RunConfig
 from experiments.mnist import model
-from experiments.mnist.config import PUBLISHED, model_params, published
+from experiments.mnist.config import model_params, published
 from input_pipelines.arrays import numpy_input_fn
 
 
@@ -32,8 +32,6 @@ class NetworkTest(tf.test.TestCase, parameterized.TestCase):
     ("deep", 3274634),
     ("convolutional", 1663370),
     ("cnn", 3274634),
-    ("linear", 7850),
-    ("kernel", 20010),
   )
   def test_trained_parameters(self, name, count):
     weights = network(name).trainable_variables
@@ -123,20 +121,7 @@ class NetworkTest(tf.test.TestCase, parameterized.TestCase):
     self.assertAllEqual(same, again)
     self.assertNotAllClose(net(images, training=True), same)
 
-  def test_kernel_is_linear_in_the_random_features(self):
-    net = network("kernel", rffm_dim=2)
-    net.set_weights(
-      [
-        np.zeros([784, 2]),
-        np.array([0, math.pi]),
-        np.full([2, 10], [[3], [1]]),
-        np.ones([10]),
-      ]
-    )
-    # The features are cos(0) = 1 and cos(pi) = -1: 3 - 1 + 1.
-    self.assertAllClose(net(np.ones([1, 784])), np.full([1, 10], 3))
-
-  @parameterized.parameters(*PUBLISHED)
+  @parameterized.parameters(*model.NETWORKS)
   def test_half_precision_ends_in_float32(self, name):
     net = network(name, use_fp16=True)
     self.assertEqual(net(np.ones([1, 784], np.float32)).dtype, tf.float32)
@@ -160,8 +145,6 @@ class OptimizerTest(tf.test.TestCase, parameterized.TestCase):
     ("deep", keras.optimizers.Adam, 1e-4),
     ("convolutional", keras.optimizers.SGD, 0.01),
     ("cnn", keras.optimizers.SGD, 0.001),
-    ("linear", keras.optimizers.Ftrl, 0.2),
-    ("kernel", keras.optimizers.Ftrl, 50),
   )
   def test_published(self, name, cls, rate):
     optimizer = model.optimizer.__wrapped__(params(name))
@@ -176,19 +159,56 @@ class OptimizerTest(tf.test.TestCase, parameterized.TestCase):
       optimizer.iterations.assign(step)
       self.assertAllClose(optimizer.learning_rate, rate, rtol=1e-6)
 
-  def test_ftrl_takes_the_step_of_its_paper(self):
-    """Against McMahan et al. 2013, algorithm 1, as ApplyFtrl has it."""
-    optimizer = model.optimizer.__wrapped__(
-      params("kernel", learning_rate=5.0, l2=0.5)
+
+class CannedTest(tf.test.TestCase, parameterized.TestCase):
+  """linear and kernel, by one step on two images against NumPy."""
+
+  def train_one_step(self, name, **changes):
+    """Returns (estimator, images) after one step on the labels 3 and 5."""
+    images = np.random.RandomState(0).rand(2, 784).astype(np.float32)
+    config = published(name, **changes)
+    estimator = model.estimator_of(config, RunConfig(), num_examples=2)
+    labels = np.array([3, 5], np.int32)
+    estimator.train(numpy_input_fn({"x": images}, labels, 2, shuffle=False))
+    return estimator, images
+
+  def after_one_step(self, features, rate, l2):
+    """Returns what Ftrl makes of zero weights [N, 10] in its first step."""
+    # The gradient of the mean cross entropy at equal probabilities.
+    errors = (np.full([2, 10], 0.1) - np.eye(10)[[3, 5]]) / 2
+    gradient = features.T @ errors
+    return -gradient / (np.sqrt(0.1 + gradient**2) / rate + 2 * l2)
+
+  @parameterized.parameters((0.2, 0.0), (5.0, 1.0))
+  def test_linear(self, rate, l2):
+    estimator, images = self.train_one_step("linear", learning_rate=rate, l2=l2)
+    weights = estimator.get_variable_value("linear/linear_model/x/weights")
+    self.assertAllClose(weights, self.after_one_step(images, rate, l2))
+    bias = estimator.get_variable_value("linear/linear_model/bias_weights")
+    expected = self.after_one_step(np.ones([2, 1]), rate, l2)[0]
+    self.assertAllClose(bias, expected)
+
+  def test_kernel(self):
+    estimator, images = self.train_one_step("kernel", rffm_dim=50, seed=7)
+    state = np.random.RandomState(7)
+    omega = state.normal(scale=1 / 5, size=[784, 50])
+    phases = images @ omega + state.uniform(0, 2 * math.pi, [50])
+    features = math.sqrt(2 / 50) * np.cos(phases)
+    weights = estimator.get_variable_value(
+      "linear/linear_model/x_MAPPED_0/weights"
     )
-    weight = tf.Variable(0.0)
-    n, z, w = 0.1, 0.0, 0.0
-    for gradient in (0.5, -2.0, 1.0):
-      optimizer.apply([tf.constant(gradient)], [weight])
-      z += gradient - (math.sqrt(n + gradient**2) - math.sqrt(n)) / 5 * w
-      n += gradient**2
-      w = -z / (math.sqrt(n) / 5 + 2 * 0.5)
-      self.assertAllClose(weight, w)
+    expected = self.after_one_step(features, 50, 0.001)
+    self.assertAllClose(weights, expected, rtol=1e-4, atol=1e-4)
+
+  @parameterized.parameters(("linear", 7850), ("kernel", 20010))
+  def test_trained_parameters(self, name, count):
+    estimator, _ = self.train_one_step(name)
+    shapes = [
+      estimator.get_variable_value(variable).shape
+      for variable in estimator.get_variable_names()
+      if variable.startswith("linear/")
+    ]
+    self.assertEqual(sum(math.prod(shape) for shape in shapes), count)
 
 
 class Recorder(Hook):
