@@ -196,7 +196,10 @@ def _train_step(model, batch, names, writer):
   record = tf.equal(step % every, 0) if every else False
   with _step_context(writer, step, record):
     result = replicas.on_replicas(
-      model.strategy, train_on_replica, batch, keep_one=True
+      model.strategy,
+      _with_its_summaries(model.strategy, train_on_replica),
+      batch,
+      keep_one=True,
     )
     loss = replicas.total(model.strategy, result["loss"])
     if writer and every:
@@ -204,6 +207,18 @@ def _train_step(model, batch, names, writer):
       summaries.when_recorded(lambda: _write_summaries(loss, rates))
   model.objects.global_step.assign_add(1)
   return {"loss": loss, "fetched": result["fetched"]}
+
+
+def _with_its_summaries(strategy, step):
+  """Returns a replica's step that writes its own summaries, not the batch's."""
+  if strategy is None:
+    return step
+
+  def on_replica(*args):
+    with summaries.in_one_condition():
+      return step(*args)
+
+  return on_replica
 
 
 def _write_summaries(loss, rates):
@@ -267,7 +282,9 @@ def _eval_step(model, batch, names, writer, first):
   strategy = model.config.eval_distribute
   step = model.objects.global_step.read_value()
   with _step_context(writer, step, first):
-    result = replicas.on_replicas(strategy, forward, batch, keep_one=False)
+    result = replicas.on_replicas(
+      strategy, _with_its_summaries(strategy, forward), batch, keep_one=False
+    )
   for key in ("loss", "totals", "counts"):
     result[key] = tf.nest.map_structure(
       lambda value: replicas.total(strategy, value), result[key]
@@ -291,6 +308,7 @@ def _step_context(writer, step, condition):
     if writer:
       stack.enter_context(writer.as_default(step=step))
     stack.enter_context(tf.summary.record_if(condition if writer else False))
+    stack.enter_context(summaries.in_one_condition())
     yield
 
 

@@ -3,16 +3,22 @@
     python -m tools.benchmark runner --model=softmax
     python -m tools.benchmark runner --model=cnn --steps=300 --rounds=3
     python -m tools.benchmark runner --peer_python=~/tf215/bin/python --readme
+    python -m tools.benchmark census --data_dir=~/data/census --epochs=2
 
-All train the same network on the same invented images: 6,000 rows of 784
-numbers, batches of 100, plain SGD at 0.001. The Estimator, the hand-written
-loop and Keras read the same dataset, that of `numpy_input_fn`. The programs run
-in turn, round after round, since a machine is not equally fast at all times;
-every line on stdout is `name value unit`, a median over the rounds, where
+`census` compares the canned estimators, with all of their defaults, on the
+columns of the wide & deep tutorial; see benchmark_census.py.
+
+In `runner` all train the same network on the same invented images: 6,000 rows
+of 784 numbers, batches of 100, plain SGD at 0.001. The Estimator, the
+hand-written loop and Keras read the same dataset, that of `numpy_input_fn`. The
+programs run in turn, round after round, since a machine is not equally fast at
+all times; every line on stdout is `name value unit`, a median over the rounds,
+where
 
   *_train: steps per second of a program that is traced, and for the two
     Estimators from the 20th step of a call to its last;
   *_train_call: steps per second of a whole call, with its checkpoints;
+  *_rows, *_rows_call: the same in rows per second;
   *_evaluate_6000, *_predict_1: seconds of a call that is not the first;
   *_over_*: how many times faster the first is, the median over the rounds.
 
@@ -28,6 +34,7 @@ import tempfile
 
 from absl import app, flags
 
+from tools import benchmark_census
 from tools.benchmark_programs import (
   WARMUP_STEPS,
   InGraphLoop,
@@ -50,6 +57,10 @@ RATIOS = {
   "estimator_train_call_over_tf_estimator_train_call": True,
   "estimator_evaluate_6000_over_tf_estimator_evaluate_6000": False,
   "estimator_predict_1_over_tf_estimator_predict_1": False,
+} | {
+  f"estimator_{name}_over_tf_estimator_{name}": True
+  for model_type in benchmark_census.MODEL_TYPES
+  for name in (f"{model_type}_rows", f"{model_type}_rows_call")
 }
 
 
@@ -62,6 +73,13 @@ def define_flags(values=flags.FLAGS):
     "steps", None, f"Training steps of each call; else {DEFAULT_STEPS}.",
     lower_bound=2 * WARMUP_STEPS, flag_values=values,
   )  # fmt: skip
+  flags.DEFINE_integer(
+    "epochs", 2, "Epochs of each call of census.", lower_bound=1,
+    flag_values=values,
+  )  # fmt: skip
+  flags.DEFINE_string(
+    "data_dir", None, "Folder of the census files.", flag_values=values
+  )
   flags.DEFINE_integer(
     "rounds", 5, "How often each is measured.", lower_bound=1,
     flag_values=values,
@@ -89,8 +107,7 @@ def report(measured):
   """The lines to print: each measurement's median, then the ratios."""
   lines = []
   for name, values in measured.items():
-    unit = "steps/s" if "_train" in name else "s/call"
-    lines.append(f"{name} {statistics.median(values):.4g} {unit}")
+    lines.append(f"{name} {statistics.median(values):.4g} {_unit(name)}")
   for name, more_is_faster in RATIOS.items():
     first, second = name.split("_over_")
     if second in measured:
@@ -100,6 +117,18 @@ def report(measured):
       )
       lines.append(f"{name} {ratio:.4g} x")
   return lines
+
+
+def _unit(name):
+  if "_rows" in name:
+    return "rows/s"
+  return "steps/s" if "_train" in name else "s/call"
+
+
+def benchmark_census_models(epochs, rounds, data_dir, peer_python):
+  """Returns {name: its value in each round} of all programs."""
+  programs = benchmark_census.programs(epochs, data_dir, peer_python)
+  return measure_in_turn(programs, rounds)
 
 
 def benchmark_runner(model, steps, rounds, peer_python):
@@ -132,13 +161,28 @@ def write_readme(root, model, lines):
 
 
 def main(argv):
-  if argv[1:] != ["runner"]:
-    raise app.UsageError("the one argument says what to measure: runner")
   values = flags.FLAGS
-  steps = values.steps or DEFAULT_STEPS[values.model]
-  lines = report(
-    benchmark_runner(values.model, steps, values.rounds, values.peer_python)
-  )
+  match argv[1:]:
+    case ["runner"]:
+      place = values.model
+      measured = benchmark_runner(
+        values.model,
+        values.steps or DEFAULT_STEPS[values.model],
+        values.rounds,
+        values.peer_python,
+      )
+    case ["census"]:
+      if not values.data_dir:
+        raise app.UsageError("census needs --data_dir, the folder of its files")
+      place = "census"
+      measured = benchmark_census_models(
+        values.epochs, values.rounds, values.data_dir, values.peer_python
+      )
+    case _:
+      raise app.UsageError(
+        "the one argument is what to measure: runner, census"
+      )
+  lines = report(measured)
   print("\n".join(lines))
   if not values.peer_python:
     print(
@@ -146,7 +190,7 @@ def main(argv):
       file=sys.stderr,
     )
   if values.readme:
-    write_readme(ROOT, values.model, lines)
+    write_readme(ROOT, place, lines)
 
 
 if __name__ == "__main__":

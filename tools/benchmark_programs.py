@@ -198,15 +198,30 @@ class TfEstimator:
   """tf.estimator, in a process of another Python."""
 
   def __init__(self, python, model, steps):
-    script = pathlib.Path(__file__).parent / "tf_estimator_peer.py"
-    python = os.path.expanduser(python)
-    self._command = [python, str(script), model, str(steps)]
+    self._python, self._arguments = python, [model, str(steps)]
 
   def measure(self):
-    process = subprocess.run(
-      self._command, stdout=subprocess.PIPE, text=True, check=True
-    )
-    return json.loads(process.stdout.splitlines()[-1])
+    script = pathlib.Path(__file__).parent / "tf_estimator_peer.py"
+    return run_peer(self._python, script, self._arguments)
+
+
+def run_peer(python, script, arguments, text=None):
+  """Runs a script with another Python; returns what its last line says.
+
+  Args:
+    python: str, the program.
+    script: path.
+    arguments: list of str.
+    text: str for its standard input, or None.
+  """
+  process = subprocess.run(
+    [os.path.expanduser(python), str(script), *arguments],
+    input=text,
+    stdout=subprocess.PIPE,
+    text=True,
+    check=True,
+  )
+  return json.loads(process.stdout.splitlines()[-1])
 
 
 def seconds_of(action):

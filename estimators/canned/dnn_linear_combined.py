@@ -13,7 +13,7 @@ from estimators.canned.common import (
 )
 from estimators.canned.optimizers import setting_of
 from estimators.columns.cache import FeatureCache
-from estimators.columns.linear_model import LinearModel
+from estimators.columns.linear_model import LinearModel, check_combiner
 from estimators.estimator import Estimator
 from estimators.heads.regression import RegressionHead
 from estimators.objects import once
@@ -125,6 +125,7 @@ class DNNLinearCombinedEstimator(Estimator):
     columns = linear_feature_columns and LinearModel.checked(
       linear_feature_columns
     )
+    check_combiner(linear_sparse_combiner)
     params = {
       "head": head,
       "linear_feature_columns": columns,

@@ -11,7 +11,7 @@ from estimators import summaries
 from estimators.canned.common import check_features, classification_head
 from estimators.canned.optimizers import optimizer as make_optimizer
 from estimators.canned.optimizers import setting_of
-from estimators.columns.linear_model import LinearModel
+from estimators.columns.linear_model import LinearModel, check_combiner
 from estimators.estimator import Estimator
 from estimators.heads.regression import RegressionHead
 from estimators.objects import once, raw
@@ -94,6 +94,7 @@ class LinearEstimator(Estimator):
     warm_start_from=None,
   ):
     columns = LinearModel.checked(feature_columns)
+    check_combiner(sparse_combiner)
     params = {
       "head": head,
       "feature_columns": columns,

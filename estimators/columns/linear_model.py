@@ -45,11 +45,7 @@ class LinearModel(ColumnLayer):
   ):
     super().__init__(feature_columns, name)
     check_count(units, "units", name)
-    if sparse_combiner not in COMBINERS:
-      raise ValueError(
-        f"sparse_combiner must be one of {', '.join(COMBINERS)}, but is "
-        f"{sparse_combiner!r}."
-      )
+    check_combiner(sparse_combiner)
     self.units = units
     self.sparse_combiner = sparse_combiner
     self._categorical = [c for c in self.columns if _is_categorical(c)]
@@ -113,6 +109,15 @@ class LinearModel(ColumnLayer):
     numbers = [self._dense(column, features) for column in self._numbers]
     weights = [raw(self.column_weights[c.name]) for c in self._numbers]
     return tf.matmul(_joined(numbers, 1), _joined(weights, 0))
+
+
+def check_combiner(sparse_combiner):
+  """Raises ValueError for what is no way to combine the weights of a row."""
+  if sparse_combiner not in COMBINERS:
+    raise ValueError(
+      f"sparse_combiner must be one of {', '.join(COMBINERS)}, but is "
+      f"{sparse_combiner!r}."
+    )
 
 
 def _joined(tensors, axis):

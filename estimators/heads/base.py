@@ -19,6 +19,7 @@ Shapes: [D0, ..., DN] are the batch dimensions, mostly [B]; L is
 
 import tensorflow as tf
 
+from estimators import summaries
 from estimators.heads import metrics as metrics_lib
 from estimators.spec import MODES, EstimatorSpec, ModeKeys, minimize
 
@@ -180,14 +181,16 @@ class Head:
 
   def _write_summaries(self, loss, regularization_losses):
     """Writes what the runner does not write itself."""
-    with tf.name_scope(""):
-      if self.name:
-        tf.summary.scalar(self._key("loss"), loss)
-      if regularization_losses:
-        tf.summary.scalar(
-          self._key("regularization_loss"),
-          tf.add_n(list(regularization_losses)),
-        )
+    values = {"loss": loss} if self.name else {}
+    if regularization_losses:
+      values["regularization_loss"] = tf.add_n(list(regularization_losses))
+
+    def write():
+      for key, value in values.items():
+        tf.summary.scalar(self._key(key), value)
+
+    if values:
+      summaries.when_recorded(write)
 
 
 def chosen(predictions, keys):

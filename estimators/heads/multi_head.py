@@ -6,6 +6,7 @@ import math
 import keras
 import tensorflow as tf
 
+from estimators import summaries
 from estimators.export_outputs import DEFAULT_SERVING_KEY, PredictOutput
 from estimators.heads import base
 from estimators.spec import ModeKeys
@@ -84,12 +85,12 @@ class MultiHead(base.Head):
       with tf.name_scope(head.name):
         losses.append(head.loss(labels_, logits_, features, mode))
     if mode == ModeKeys.TRAIN:
-      with tf.name_scope(""):
-        for head, loss in zip(self.heads, losses, strict=True):
-          tf.summary.scalar(f"loss/{head.name}", loss)
+      names = [head.name for head in self.heads]
+      summaries.when_recorded(lambda: _write_losses(names, losses))
+    weighted = losses
     if self.head_weights:
-      losses = map(tf.multiply, losses, self.head_weights)
-    return tf.add_n([*losses, *(regularization_losses or ())])
+      weighted = map(tf.multiply, losses, self.head_weights)
+    return tf.add_n([*weighted, *(regularization_losses or ())])
 
   def predictions(self, logits, keys=None):
     """Returns predictions by (head name, key); see `Head.predictions`."""
@@ -202,3 +203,8 @@ def _checked_heads(heads):
       f"losses are summed, but these are {reductions}."
     )
   return heads
+
+
+def _write_losses(names, losses):
+  for name, loss in zip(names, losses, strict=True):
+    tf.summary.scalar(f"loss/{name}", loss)
