@@ -14,61 +14,22 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
-from estimators import feature_columns as fc
 from estimators.canned.dnn import DNNClassifier
 from estimators.canned.linear import LinearClassifier
+from experiments.census import model
 from input_pipelines import census
 from tests.estimators.helpers import new_folder
 from tools.convert_checkpoint import convert
 
 STEP, BATCH_SIZE = 1629, 1000
-VOCABULARIES = {
-  "education": "Bachelors HS-grad 11th Masters 9th Some-college Assoc-acdm "
-  "Assoc-voc 7th-8th Doctorate Prof-school 5th-6th 10th 1st-4th Preschool 12th",
-  "marital_status": "Married-civ-spouse Divorced Married-spouse-absent "
-  "Never-married Separated Married-AF-spouse Widowed",
-  "relationship": "Husband Not-in-family Wife Own-child Unmarried "
-  "Other-relative",
-  "workclass": "Self-emp-not-inc Private State-gov Federal-gov Local-gov ? "
-  "Self-emp-inc Without-pay Never-worked",
-}
-
-
-def categorical():
-  """Returns the columns with vocabularies, and that of occupations."""
-  columns = {
-    name: fc.categorical_column_with_vocabulary_list(name, words.split())
-    for name, words in VOCABULARIES.items()
-  }
-  occupation = fc.categorical_column_with_hash_bucket("occupation", 1000)
-  return columns, occupation
 
 
 def wide(**kwargs):
-  columns, occupation = categorical()
-  age = fc.bucketized_column(
-    fc.numeric_column("age"), [18, 25, 30, 35, 40, 45, 50, 55, 60, 65]
-  )
-  crosses = [
-    fc.crossed_column(["education", "occupation"], 1000),
-    fc.crossed_column([age, "education", "occupation"], 1000),
-  ]
-  return LinearClassifier(
-    [*columns.values(), occupation, age, *crosses], **kwargs
-  )
+  return LinearClassifier(model.wide_columns(), **kwargs)
 
 
 def deep(**kwargs):
-  columns, occupation = categorical()
-  numbers = [
-    fc.numeric_column(name) for name in census.INTEGERS if name != "fnlwgt"
-  ]
-  indicators = [fc.indicator_column(column) for column in columns.values()]
-  return DNNClassifier(
-    [100, 75, 50, 25],
-    [*numbers, *indicators, fc.embedding_column(occupation, 8)],
-    **kwargs,
-  )
+  return DNNClassifier(model.HIDDEN_UNITS, model.deep_columns(), **kwargs)
 
 
 MODELS = {"wide": wide, "deep": deep}
