@@ -1,5 +1,8 @@
 """What the canned estimators share."""
 
+import collections.abc
+import numbers
+
 import tensorflow as tf
 
 from estimators import summaries
@@ -41,6 +44,21 @@ def check_features(features):
       f"columns, so they must be a dictionary, but are {features!r}; name it: "
       '{"x": tensor}.'
     )
+
+
+def checked_sizes(sizes, message):
+  """Returns the sizes of layers as a tuple of int.
+
+  Raises:
+    ValueError: they are not a list of positive ints, or there are none.
+  """
+  is_list = isinstance(sizes, collections.abc.Iterable)
+  found = tuple(sizes) if is_list else ()
+  if not found or not all(
+    isinstance(size, numbers.Integral) and size > 0 for size in found
+  ):
+    raise ValueError(f"{message}, but is {sizes!r}.")
+  return tuple(map(int, found))
 
 
 def trainable_variables(layers):

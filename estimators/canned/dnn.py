@@ -7,6 +7,7 @@ import keras
 
 from estimators.canned.common import (
   check_features,
+  checked_sizes,
   classification_head,
   trainable_variables,
   write_activations,
@@ -82,25 +83,30 @@ def dnn_params(
   """Returns the description of a network, after checks.
 
   Raises:
-    ValueError: hidden_units are not positive ints, or dropout is no share.
+    ValueError: hidden_units are not positive ints, dropout is no share, or
+      Keras knows no such activation_fn.
   """
-  hidden_units = tuple(hidden_units or ())
-  if not hidden_units or not all(
-    isinstance(size, int) and size > 0 for size in hidden_units
-  ):
-    raise ValueError(
-      "hidden_units must be a list of positive ints, the size of each hidden "
-      f"layer ([100, 50]), but is {hidden_units!r}."
-    )
+  hidden_units = checked_sizes(
+    hidden_units,
+    "hidden_units must be a list of positive ints, the size of each hidden "
+    "layer ([100, 50])",
+  )
   if dropout is not None and not 0 <= dropout < 1:
     raise ValueError(
       "dropout is the share of a layer's values that are dropped, in [0, 1), "
       f"but is {dropout!r}; use None for none."
     )
+  try:
+    activation_fn = keras.activations.get(activation_fn)
+  except (TypeError, ValueError) as error:
+    raise ValueError(
+      "activation_fn must be a function of a tensor, or one of Keras's "
+      f'activations by name ("relu"), but is {activation_fn!r}.'
+    ) from error
   return {
     "feature_columns": DenseFeatures.checked(feature_columns),
     "hidden_units": hidden_units,
-    "activation_fn": keras.activations.get(activation_fn),
+    "activation_fn": activation_fn,
     "dropout": dropout,
     "batch_norm": batch_norm,
   }

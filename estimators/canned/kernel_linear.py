@@ -144,14 +144,14 @@ def _checked_mappers(kernel_mappers):
   mapped = []
   for column, mappers in kernel_mappers.items():
     (column,) = DenseFeatures.checked([as_column(column)])
-    mappers = [mappers] if isinstance(mappers, keras.Layer) else mappers
-    wrong = [m for m in mappers if not isinstance(m, keras.Layer)]
-    if wrong:
+    is_list = isinstance(mappers, (list, tuple))
+    mappers = _Mappers(mappers if is_list else [mappers])
+    if not mappers or not all(isinstance(m, keras.Layer) for m in mappers):
       raise TypeError(
-        f"the mappers of {column.name!r} must be Keras layers such as "
-        f"RandomFourierFeatureMapper(2000), but there is {wrong[0]!r}."
+        f"the mappers of {column.name!r} must be one Keras layer or more, such "
+        f"as RandomFourierFeatureMapper(2000), but are {[*mappers]!r}."
       )
-    mapped.append((column.name, column, _Mappers(mappers)))
+    mapped.append((column.name, column, mappers))
   return sorted(mapped, key=lambda entry: entry[0])
 
 

@@ -34,7 +34,11 @@ def linear_logits(features, feature_columns, units, sparse_combiner):
 
 
 def _write_weights(layer):
-  """Writes the bias, and the share of weights that are exactly zero."""
+  """Writes the bias, and the share of weights that are exactly zero.
+
+  In training they are those after the step: a value of before it, kept while
+  the optimizer writes, would be a copy.
+  """
   bias = raw(layer.bias)
   if bias.shape.num_elements() == 1:
     tf.summary.scalar("bias", bias[0])
