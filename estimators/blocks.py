@@ -247,14 +247,19 @@ def _apply(model, update, loss, tape):
     )
   gradients, variables = map(list, zip(*pairs, strict=True))
   clipped = update.clip_norm is not None
+  clips_itself = model.strategy and optimizers.clips(update.optimizer)
   gradients = [
     optimizers.ready(update.optimizer, g, clipped) for g in gradients
   ]
-  if clipped:
+  if clipped or clips_itself:
     gradients = replicas.all_sum(model.strategy, gradients)
+  if clipped:
     # With loss scaling the gradients are still scaled here.
     limit = update.optimizer.scale_loss(tf.constant(float(update.clip_norm)))
     gradients, _ = tf.clip_by_global_norm(gradients, limit)
+  if clips_itself:
+    gradients = optimizers.clipped_by(update.optimizer, gradients)
+  if clipped or clips_itself:
     gradients = replicas.share(model.strategy, gradients)
   update.optimizer.apply(gradients, variables)
 

@@ -112,11 +112,33 @@ def ready(optimizer, gradient, clipped):
   """
   if not isinstance(gradient, tf.IndexedSlices):
     return gradient
-  clips = clipped or optimizer.clipnorm or optimizer.global_clipnorm
-  sums_replicas = isinstance(optimizer, (Ftrl, Adagrad)) and not clips
+  clipped = clipped or clips(optimizer)
+  sums_replicas = isinstance(optimizer, (Ftrl, Adagrad)) and not clipped
   if _num_replicas() > 1 and not sums_replicas:
     return tf.convert_to_tensor(gradient)
   return _summed_by_row(gradient)
+
+
+def clips(optimizer):
+  """Whether a Keras optimizer clips the gradients that it is given."""
+  return bool(
+    optimizer.clipnorm or optimizer.global_clipnorm or optimizer.clipvalue
+  )
+
+
+def clipped_by(optimizer, gradients):
+  """Returns gradients as a Keras optimizer that `clips` would clip them.
+
+  Keras does it on each replica, before it sums their gradients: other steps
+  than those of one replica. Clipped before, a replica's share of the sum is
+  below the limits.
+  """
+  if optimizer.clipnorm:
+    return [tf.clip_by_norm(g, optimizer.clipnorm) for g in gradients]
+  if optimizer.global_clipnorm:
+    return tf.clip_by_global_norm(gradients, optimizer.global_clipnorm)[0]
+  limit = optimizer.clipvalue
+  return [tf.clip_by_value(g, -limit, limit) for g in gradients]
 
 
 def _of_all_replicas(gradient):

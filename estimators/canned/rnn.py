@@ -9,6 +9,7 @@ import tensorflow as tf
 from estimators import summaries
 from estimators.canned.common import (
   check_features,
+  checked_sizes,
   classification_head,
   trainable_variables,
 )
@@ -169,25 +170,28 @@ class RNNEstimator(Estimator):
 
 def _checked_units(units, cell_type, rnn_cell_fn):
   """Returns the sizes of the layers as a tuple; none with an rnn_cell_fn."""
-  if rnn_cell_fn:
+  if rnn_cell_fn is not None:
     if units or cell_type:
       raise ValueError(
         "rnn_cell_fn makes the cells, so units and cell_type must not be given "
         f"as well, but they are {units!r} and {cell_type!r}."
       )
+    if not callable(rnn_cell_fn):
+      raise ValueError(
+        "rnn_cell_fn must be a function that returns a Keras cell or a list of "
+        f"them, but is {rnn_cell_fn!r}."
+      )
     return ()
-  units = (units,) if isinstance(units, int) else tuple(units or ())
-  if not units or not all(isinstance(n, int) and n > 0 for n in units):
-    raise ValueError(
-      "units must be a list of positive ints, the size of each recurrent layer "
-      f"([32, 16]), but is {units!r}; or give an rnn_cell_fn."
-    )
-  if isinstance(cell_type, str) and cell_type not in _CELLS:
+  if not (cell_type is None or cell_type in _CELLS or callable(cell_type)):
     raise ValueError(
       f"cell_type must be one of {sorted(_CELLS)} or a class of Keras cells, "
       f"but is {cell_type!r}."
     )
-  return units
+  return checked_sizes(
+    [units] if isinstance(units, int) else units,
+    "units must be a list of positive ints, the size of each recurrent layer "
+    "([32, 16]), unless there is an rnn_cell_fn",
+  )
 
 
 class RNNClassifier(RNNEstimator):

@@ -1,0 +1,231 @@
+"""Optimizers for sparse gradients: steps by hand, and those of Keras."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl.testing import parameterized
+
+from estimators import (
+  Estimator,
+  EstimatorSpec,
+  RunConfig,
+  minimize,
+  once,
+  optimizers,
+)
+from tests.estimators import toys
+from tests.estimators.canned import models
+from tests.estimators.helpers import new_folder
+
+W = np.array([[1.0, 2.0], [-3.0, 0.5], [0.25, 4.0], [0.0, -1.0]])
+# Row 2 is used twice and row 0 once; rows 1 and 3 are not.
+ROWS = [2, 0, 2]
+ENTRIES = np.array([[1.0, -2.0], [0.5, 3.0], [0.25, 1.0]])
+SUMS = np.array([[0.5, 3.0], [0, 0], [1.25, -1.0], [0, 0]])
+USED = np.array([[1], [0], [1], [0]], bool)
+
+
+def slices():
+  return tf.IndexedSlices(
+    tf.constant(ENTRIES, tf.float32), tf.constant(ROWS), tf.constant([4, 2])
+  )
+
+
+def dense():
+  return tf.constant(SUMS, tf.float32)
+
+
+def steps(optimizer, make_gradient, number=2):
+  """Returns the weights after steps with one and the same gradient."""
+  variable = keras.Variable(W, dtype="float32", name="w")
+  optimizer.build([variable])
+  # The order in which the runner does it.
+  step = tf.function(
+    lambda: optimizer.apply(
+      [optimizers.ready(optimizer, make_gradient(), False)], [variable]
+    ),
+    autograph=False,
+  )
+  for _ in range(number):
+    step()
+  return variable.numpy()
+
+
+def ftrl_by_hand(w, g, rate, power, l1, l2, beta, shrinkage, number=2):
+  """Algorithm 1 of McMahan et al. 2013, with TensorFlow's meaning of l2."""
+  n, z = 0.1 + 0 * w, 0 * w
+  for _ in range(number):
+    new = n + g**2
+    z = z + g + 2 * shrinkage * w - (new**-power - n**-power) / rate * w
+    n = new
+    quadratic = (n**-power + beta) / rate + 2 * l2
+    w = np.where(abs(z) <= l1, 0, -(z - np.sign(z) * l1) / quadratic)
+  return w
+
+
+FTRL = [
+  {},
+  {"l1_regularization_strength": 0.4},
+  {"l2_regularization_strength": 0.4, "beta": 0.3},
+  {"l2_shrinkage_regularization_strength": 0.2, "learning_rate_power": -0.6},
+]
+
+
+class StepsTest(tf.test.TestCase, parameterized.TestCase):
+  @parameterized.product(options=FTRL, sparse=[False, True])
+  def test_ftrl_by_hand(self, options, sparse):
+    expected = ftrl_by_hand(
+      W,
+      SUMS,
+      0.3,
+      options.get("learning_rate_power", -0.5),
+      options.get("l1_regularization_strength", 0),
+      options.get("l2_regularization_strength", 0),
+      options.get("beta", 0),
+      options.get("l2_shrinkage_regularization_strength", 0),
+    )
+    found = steps(optimizers.Ftrl(0.3, **options), slices if sparse else dense)
+    if sparse:
+      expected = np.where(USED, expected, W)
+    self.assertAllClose(found, expected)
+    if not sparse:
+      self.assertAllClose(
+        found, steps(keras.optimizers.Ftrl(0.3, **options), dense)
+      )
+
+  @parameterized.parameters(False, True)
+  def test_adagrad_by_hand(self, sparse):
+    expected, n, epsilon = W, 0.1 + 0 * W, 0.25
+    for _ in range(2):
+      n = n + SUMS**2
+      expected = expected - 0.3 * SUMS / (np.sqrt(n) + epsilon)
+    optimizer = optimizers.Adagrad(0.3, epsilon=epsilon)
+    found = steps(optimizer, slices if sparse else dense)
+    self.assertAllClose(found, expected)
+    self.assertAllEqual(found[~USED[:, 0]], W[[1, 3]])
+
+  def test_a_rate_that_changes(self):
+    schedule = keras.optimizers.schedules.PiecewiseConstantDecay(
+      [0], [0.3, 0.1]
+    )
+    found = steps(optimizers.Adagrad(schedule), slices)
+    first, second = (SUMS / np.sqrt(0.1 + n * SUMS**2) for n in (1, 2))
+    self.assertAllClose(found, W - 0.3 * first - 0.1 * second)
+    found = steps(optimizers.Ftrl(schedule), dense)
+    self.assertAllClose(found, steps(keras.optimizers.Ftrl(schedule), dense))
+    self.assertNotAllClose(found, steps(optimizers.Ftrl(0.3), dense))
+
+  @parameterized.parameters(
+    (lambda: keras.optimizers.SGD(0.1),),
+    (lambda: keras.optimizers.SGD(0.1, momentum=0.9),),
+    (lambda: keras.optimizers.Adam(0.1),),
+    (lambda: keras.optimizers.RMSprop(0.1),),
+    (lambda: keras.optimizers.Adagrad(0.1),),
+    (lambda: keras.optimizers.Adam(0.1, clipnorm=0.5),),
+    (lambda: keras.optimizers.SGD(0.1, global_clipnorm=0.5),),
+    (lambda: optimizers.Adagrad(0.1, clipnorm=0.5),),
+  )
+  def test_rows_used_twice_are_as_in_a_dense_gradient(self, make):
+    sparse, plain = steps(make(), slices), steps(make(), dense)
+    self.assertAllClose(sparse, plain)
+    self.assertNotAllClose(plain, W)
+
+  def test_a_clipped_norm_is_that_of_the_sums(self):
+    # The norm of SUMS is 3.433; that of ENTRIES, one by one, is 3.913.
+    found = steps(keras.optimizers.SGD(0.1, clipnorm=2.0), slices, 1)
+    norm = np.linalg.norm(SUMS)
+    self.assertAllClose(found, W - 0.1 * SUMS * 2 / norm)
+
+
+class KeepWeightsTest(tf.test.TestCase, parameterized.TestCase):
+  @parameterized.parameters(*FTRL)
+  def test_a_gradient_of_zero_leaves_them(self, **options):
+    variable = keras.Variable(W, dtype="float32", name="w")
+    optimizer = optimizers.Ftrl(0.3, **options)
+    optimizer.build([variable])
+    optimizer.keep_weights()
+    # Shrinkage acts in every step; of all others nothing is to move.
+    shrinkage = options.get("l2_shrinkage_regularization_strength", 0)
+    optimizer.apply([0 * dense()], [variable])
+    if shrinkage:
+      root = 0.1**0.6
+      self.assertAllClose(
+        variable.numpy(), W * (1 - 2 * shrinkage * 0.3 / root)
+      )
+    else:
+      self.assertAllClose(variable.numpy(), W)
+      self.assertEqual(variable.numpy()[3, 0], 0)
+
+  def test_fresh_slots_alone_would_undo_them(self):
+    self.assertAllClose(
+      steps(optimizers.Ftrl(0.3), lambda: 0 * dense(), 1), 0 * W
+    )
+
+
+@once
+def table():
+  return keras.layers.Embedding(4, 2, embeddings_initializer="ones")
+
+
+@once
+def optimizer(name):
+  return MAKERS[name]()
+
+
+MAKERS = {
+  "SGD": lambda: keras.optimizers.SGD(0.1),
+  "Adam": lambda: keras.optimizers.Adam(0.1),
+  "Adagrad": lambda: optimizers.Adagrad(0.1),
+  "Ftrl": lambda: optimizers.Ftrl(0.1),
+  "Adam_clipnorm": lambda: keras.optimizers.Adam(0.1, clipnorm=0.01),
+  "Adagrad_clipnorm": lambda: optimizers.Adagrad(0.1, clipnorm=0.01),
+  "SGD_global_clipnorm": lambda: keras.optimizers.SGD(0.1, global_clipnorm=0.1),
+  "SGD_clipvalue": lambda: keras.optimizers.SGD(0.1, clipvalue=0.3),
+}
+# On two replicas the rows 1 and 2 are used by both, 0 and 3 by one.
+USES = np.array([1, 1, 0, 2, 1, 2, 3, 2])
+TARGETS = np.array([9, 0, 1, 3, 4, 5, 6, 7], np.float32)
+
+
+def trained(name, clip_norm=None, strategy=None, steps=2):
+  """Returns the table, of ones at first, after some steps."""
+
+  def model_fn(features, labels, mode):
+    predicted = tf.reduce_sum(table()(features["n"]), 1)
+    loss = tf.reduce_mean(tf.square(predicted - labels))
+    train_op = minimize(loss, optimizer(name), clip_norm=clip_norm)
+    return EstimatorSpec(mode, loss=loss, train_op=train_op)
+
+  config = RunConfig(new_folder(), train_distribute=strategy)
+  estimator = Estimator(model_fn, config=config)
+  estimator.train(
+    models.input_of({"n": USES}, TARGETS, repeat=True), steps=steps
+  )
+  return estimator.get_variable_value("table/embeddings")
+
+
+class ReplicasTest(tf.test.TestCase, parameterized.TestCase):
+  @parameterized.parameters(
+    *((name, None) for name in MAKERS), ("SGD", 0.1), ("Adagrad", 0.1)
+  )
+  def test_two_equal_one(self, name, clip_norm):
+    one = trained(name, clip_norm)
+    two = trained(name, clip_norm, toys.two_replicas())
+    self.assertAllClose(one, two, 0, 1e-5)
+    self.assertAllGreater(np.abs(one - 1), 1e-4)
+
+  def test_clipping_by_hand(self):
+    errors = 2 * (2 - TARGETS) / 8
+    gradient = np.bincount(USES, errors, 4)[:, None] * np.ones(2)
+    norm = np.linalg.norm(gradient)
+    for name, clip_norm, clipped in (
+      ("SGD", 0.1, gradient * 0.1 / norm),
+      ("SGD_global_clipnorm", None, gradient * 0.1 / norm),
+      ("SGD_clipvalue", None, np.clip(gradient, -0.3, 0.3)),
+    ):
+      found = trained(name, clip_norm, toys.two_replicas(), steps=1)
+      self.assertAllClose(found, 1 - 0.1 * clipped)
+
+
+if __name__ == "__main__":
+  tf.test.main()
