@@ -1,5 +1,6 @@
 """Tests of the benchmark: its arithmetic, and that each program runs."""
 
+import json
 import os
 import pathlib
 import subprocess
@@ -9,7 +10,9 @@ from unittest import mock
 import tensorflow as tf
 from absl.testing import parameterized
 
-from tools import benchmark, benchmark_programs
+from experiments.census import model
+from input_pipelines import census
+from tools import benchmark, benchmark_census, benchmark_programs
 
 
 class Program:
@@ -90,6 +93,46 @@ class BenchmarkTest(parameterized.TestCase, tf.test.TestCase):
       with self.subTest(name):
         self.assertGreater(value, 0)
     self.assertLen(benchmark.report(measured), 7 + 3)
+
+  def census_dir(self, num_rows):
+    """Returns a folder of invented census files."""
+    folder = pathlib.Path(self.get_temp_dir())
+    split = census.fake_split(num_rows)
+    brackets = [census.BRACKETS[label] for label in split.labels]
+    rows = zip(*split.features.values(), brackets, strict=True)
+    text = "".join(", ".join(map(str, row)) + "\n" for row in rows)
+    for name in census.FILES:
+      (folder / name).write_text(text)
+    return str(folder)
+
+  def test_census_measures_rows_of_each_model(self):
+    measured = benchmark.benchmark_census_models(
+      epochs=20, rounds=1, data_dir=self.census_dir(100), peer_python=None
+    )
+    names = [f"estimator_{t}_rows" for t in benchmark_census.MODEL_TYPES]
+    self.assertCountEqual(measured, names + [f"{n}_call" for n in names])
+    for name, (value,) in measured.items():
+      with self.subTest(name):
+        self.assertGreater(value, 0)
+    lines = benchmark.report(
+      measured
+      | {
+        "estimator_wide_rows": [600.0],
+        "tf_estimator_wide_rows": [200.0],
+      }
+    )
+    self.assertIn("estimator_wide_rows 600 rows/s", lines)
+    self.assertIn("estimator_wide_rows_over_tf_estimator_wide_rows 3 x", lines)
+
+  def test_census_peer_is_told_the_columns(self):
+    folder = self.census_dir(10)
+    python = self.python(f'cat > {folder}/told; echo "{{\\"$2 $3 $4\\": 1}}"\n')
+    peer = benchmark_census.TfEstimatorCensus(python, "deep", 3, folder)
+    self.assertEqual(peer.measure(), {f"deep 3 {folder}": 1})
+    told = json.loads(pathlib.Path(folder, "told").read_text())
+    self.assertEqual(told["numbers"], list(model.NUMBERS))
+    self.assertLen(told["vocabularies"]["education"], 16)
+    self.assertEqual(told["names"][-1], census.LABEL)
 
   def python(self, text):
     """Returns the path of a program that stands for the peer's Python."""
