@@ -87,7 +87,9 @@ def _like(optimizer, argument):
     # Learning rate schedules are serialized in it and so are made anew too.
     return cls.from_config(optimizer.get_config())
 
+  config = optimizer.get_config()
   try:
+    _check_complete(config, optimizer)
     make()
   except Exception as error:
     raise ValueError(
@@ -95,10 +97,27 @@ def _like(optimizer, argument):
       f"from its configuration ({error}); give a function that makes it: "
       f"{argument}=lambda: {type(optimizer).__name__}(...)."
     ) from error
-  config = optimizer.get_config()
-  return OptimizerSetting(
-    make, f"{type(optimizer).__name__}({config['learning_rate']})"
+  return OptimizerSetting(make, f"{type(optimizer).__name__}({_rate(config)})")
+
+
+def _rate(config):
+  """Returns what a configuration says of the learning rate, in short."""
+  rate = config.get("learning_rate", "")  # One around another has none.
+  if isinstance(rate, dict):
+    return rate["class_name"]  # of a schedule
+  return f"{rate:g}" if isinstance(rate, float) else rate
+
+
+def _check_complete(config, optimizer):
+  """Raises ValueError when a constructor's argument is not in get_config()."""
+  named = (
+    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    inspect.Parameter.KEYWORD_ONLY,
   )
+  arguments = inspect.signature(type(optimizer)).parameters.values()
+  lost = [p.name for p in arguments if p.kind in named and p.name not in config]
+  if lost:
+    raise ValueError(f"its get_config() lacks {lost}")
 
 
 def _called(function, argument):
