@@ -61,7 +61,8 @@ def when_recorded(write):
     waiting.append(write)
     return
   recorded = tf.summary.should_record_summaries()
-  if tf.get_static_value(recorded) is False:
+  known = tf.get_static_value(recorded)  # np.bool_, or None
+  if known is not None and not known:
     return
 
   def write_now():

@@ -62,6 +62,65 @@ REFERENCE = {
   "ProfilerHook": "save_steps save_secs output_dir show_dataflow show_memory",
   "FinalOpsHook": "final_ops final_ops_feed_dict",
   "GlobalStepWaiterHook": "wait_until_step",
+  "LinearClassifier": "feature_columns model_dir n_classes weight_column "
+  "label_vocabulary optimizer config warm_start_from loss_reduction "
+  "sparse_combiner",
+  "LinearRegressor": "feature_columns model_dir label_dimension weight_column "
+  "optimizer config warm_start_from loss_reduction sparse_combiner",
+  "LinearEstimator": "head feature_columns model_dir optimizer config "
+  "sparse_combiner warm_start_from",
+  "DNNClassifier": "hidden_units feature_columns model_dir n_classes "
+  "weight_column label_vocabulary optimizer activation_fn dropout config "
+  "warm_start_from loss_reduction batch_norm",
+  "DNNRegressor": "hidden_units feature_columns model_dir label_dimension "
+  "weight_column optimizer activation_fn dropout config warm_start_from "
+  "loss_reduction batch_norm",
+  "DNNEstimator": "head hidden_units feature_columns model_dir optimizer "
+  "activation_fn dropout config warm_start_from batch_norm",
+  "DNNLinearCombinedClassifier": "model_dir linear_feature_columns "
+  "linear_optimizer dnn_feature_columns dnn_optimizer dnn_hidden_units "
+  "dnn_activation_fn dnn_dropout n_classes weight_column label_vocabulary "
+  "config warm_start_from loss_reduction batch_norm linear_sparse_combiner",
+  "DNNLinearCombinedRegressor": "model_dir linear_feature_columns "
+  "linear_optimizer dnn_feature_columns dnn_optimizer dnn_hidden_units "
+  "dnn_activation_fn dnn_dropout label_dimension weight_column config "
+  "warm_start_from loss_reduction batch_norm linear_sparse_combiner",
+  "DNNLinearCombinedEstimator": "head model_dir linear_feature_columns "
+  "linear_optimizer dnn_feature_columns dnn_optimizer dnn_hidden_units "
+  "dnn_activation_fn dnn_dropout config batch_norm linear_sparse_combiner",
+  "BaselineClassifier": "model_dir n_classes weight_column label_vocabulary "
+  "optimizer config loss_reduction",
+  "BaselineRegressor": "model_dir label_dimension weight_column optimizer "
+  "config loss_reduction",
+  "BaselineEstimator": "head model_dir optimizer config",
+  "RNNClassifier": "sequence_feature_columns context_feature_columns units "
+  "cell_type rnn_cell_fn return_sequences model_dir n_classes weight_column "
+  "label_vocabulary optimizer loss_reduction sequence_mask config",
+  "RNNEstimator": "head sequence_feature_columns context_feature_columns units "
+  "cell_type rnn_cell_fn return_sequences model_dir optimizer config",
+  "BinaryClassHead": "weight_column thresholds label_vocabulary "
+  "loss_reduction loss_fn name",
+  "MultiClassHead": "n_classes weight_column label_vocabulary loss_reduction "
+  "loss_fn name",
+  "MultiLabelHead": "n_classes weight_column thresholds label_vocabulary "
+  "loss_reduction loss_fn classes_for_class_based_metrics name",
+  "RegressionHead": "label_dimension weight_column loss_reduction loss_fn "
+  "inverse_link_fn name",
+  "PoissonRegressionHead": "label_dimension weight_column loss_reduction "
+  "compute_full_loss name",
+  "LogisticRegressionHead": "weight_column loss_reduction name",
+  "MultiHead": "heads head_weights",
+  "Head.loss": "self labels logits features mode regularization_losses",
+  "Head.predictions": "self logits keys",
+  "Head.metrics": "self regularization_losses",
+  "Head.update_metrics": "self eval_metrics features logits labels mode "
+  "regularization_losses",
+  "Head.create_estimator_spec": "self features mode logits labels optimizer "
+  "trainable_variables train_op_fn update_ops regularization_losses",
+  "classifier_parse_example_spec": "feature_columns label_key label_dtype "
+  "label_default weight_column",
+  "regressor_parse_example_spec": "feature_columns label_key label_dtype "
+  "label_default label_dimension weight_column",
   "export.ServingInputReceiver": "features receiver_tensors "
   "receiver_tensors_alternatives",
   "export.TensorServingInputReceiver": "features receiver_tensors "
@@ -130,14 +189,74 @@ LEFT_OUT = {
     "experimental_mode": "only what serves is exported",
   },
 }
+WARM = {"warm_start_from": "as for the other canned estimators"}
 NEW = {
+  "DNNLinearCombinedEstimator": WARM,
+  "RNNClassifier": WARM,
+  "RNNEstimator": WARM,
   "StepCounterHook": {"log": "a progress bar shows the rate already"},
   "SummarySaverHook": {"tensors": "names of what to write; it comes first"},
   "GlobalStepWaiterHook": {"poll_secs": "for tests that do not wait"},
   "Estimator.evaluate": {"untrained": "asks for the initial values"},
   "Estimator.predict": {"untrained": "asks for the initial values"},
 }
+CLASSES = {
+  "n_classes": 2,
+  "weight_column": None,
+  "label_vocabulary": None,
+  "loss_reduction": "sum_over_batch_size",
+}
+NUMBERS = {
+  "label_dimension": 1,
+  "weight_column": None,
+  "loss_reduction": "sum_over_batch_size",
+}
+LINEAR = {"optimizer": "Ftrl", "sparse_combiner": "sum"}
+DNN = {"optimizer": "Adagrad", "dropout": None, "batch_norm": False}
+COMBINED = {
+  "linear_optimizer": "Ftrl",
+  "linear_sparse_combiner": "sum",
+  "dnn_optimizer": "Adagrad",
+  "dnn_hidden_units": None,
+  "dnn_dropout": None,
+  "batch_norm": False,
+}
+RNN = {"optimizer": "Adagrad", "return_sequences": False, "units": None}
 DEFAULTS = {
+  "LinearClassifier": CLASSES | LINEAR,
+  "LinearRegressor": NUMBERS | LINEAR,
+  "LinearEstimator": LINEAR,
+  "DNNClassifier": CLASSES | DNN,
+  "DNNRegressor": NUMBERS | DNN,
+  "DNNEstimator": DNN,
+  "DNNLinearCombinedClassifier": CLASSES | COMBINED,
+  "DNNLinearCombinedRegressor": NUMBERS | COMBINED,
+  "DNNLinearCombinedEstimator": COMBINED,
+  "BaselineClassifier": CLASSES | {"optimizer": "Ftrl"},
+  "BaselineRegressor": NUMBERS | {"optimizer": "Ftrl"},
+  "BaselineEstimator": {"optimizer": "Ftrl"},
+  "RNNClassifier": CLASSES | RNN | {"sequence_mask": "sequence_mask"},
+  "RNNEstimator": RNN,
+  "KernelLinearClassifier": CLASSES | {"optimizer": "Ftrl"},
+  "BinaryClassHead": {
+    "weight_column": None,
+    "label_vocabulary": None,
+    "loss_reduction": "sum_over_batch_size",
+    "loss_fn": None,
+    "name": None,
+  },
+  "RegressionHead": NUMBERS | {"inverse_link_fn": None},
+  "PoissonRegressionHead": NUMBERS | {"compute_full_loss": True},
+  "classifier_parse_example_spec": {
+    "label_dtype": tf.int64,
+    "label_default": None,
+    "weight_column": None,
+  },
+  "regressor_parse_example_spec": {
+    "label_dtype": tf.float32,
+    "label_default": None,
+    "label_dimension": 1,
+  },
   "RunConfig": {
     "save_summary_steps": 100,
     "save_checkpoints_steps": None,
@@ -165,11 +284,15 @@ DEFAULTS = {
 OWN = {
   "CheckpointSaverListener",
   "Exporter",
+  "Head",
   "Hook",
+  "KernelLinearClassifier",
   "ModeKeys",
   "NanLossDuringTrainingError",
   "RandomFourierFeatureMapper",
+  "SequentialHeadWrapper",
   "export",
+  "feature_columns",
   "get_global_step",
   "minimize",
   "once",
@@ -215,8 +338,8 @@ class PublicApiTest(tf.test.TestCase, parameterized.TestCase):
     names = {name for name in REFERENCE if "." not in name} | OWN
     self.assertCountEqual(estimators.__all__, names)
     found = {name for name in dir(estimators) if not name.startswith("_")}
-    modules = {n for n in found if inspect.ismodule(public(n))} - {"export"}
-    self.assertEqual(found - modules, names)
+    modules = {n for n in found if inspect.ismodule(public(n))}
+    self.assertEqual(found - modules | {"export", "feature_columns"}, names)
 
   def test_modes(self):
     modes = estimators.ModeKeys

@@ -133,6 +133,104 @@ class ModelSummariesTest(tf.test.TestCase, parameterized.TestCase):
     self.assertEqual(plugins(estimator.model_dir), {})
 
 
+class WhenRecordedTest(tf.test.TestCase):
+  def record(self, function, every=2):
+    """Returns what a function of a step writes in steps 0 to 4, by tag."""
+    folder = new_folder()
+    writer = summaries.writer_for(folder)
+
+    @tf.function(autograph=False)
+    def run(step):
+      with (
+        writer.as_default(step=step),
+        tf.summary.record_if(tf.equal(step % every, 0)),
+        tf.name_scope("outer"),
+      ):
+        function(step)
+
+    for step in range(5):
+      run(tf.constant(step, tf.int64))
+    writer.flush()
+    return scalars(folder), run.get_concrete_function(
+      tf.TensorSpec([], tf.int64)
+    ).graph
+
+  def test_in_the_steps_that_record_and_by_its_own_name(self):
+    computed = tf.Variable(0)
+
+    def function(step):
+      def write():
+        computed.assign_add(1)
+        tf.summary.scalar("a", 10 * step)
+        with tf.name_scope("inner"):
+          tf.summary.scalar("b", step)
+
+      summaries.when_recorded(write)
+
+    found, _ = self.record(function)
+    self.assertEqual(
+      found, {"a": {0: 0, 2: 20, 4: 40}, "inner/b": {0: 0, 2: 2, 4: 4}}
+    )
+    # What is written is not even computed in the other steps.
+    self.assertEqual(int(computed), 3)
+
+  def test_those_of_a_context_share_one_condition(self):
+    order = []
+
+    def function(step):
+      with summaries.in_one_condition():
+        for tag in "ab":
+
+          def write(tag=tag):
+            order.append(tag)
+            tf.summary.scalar(tag, step)
+
+          summaries.when_recorded(write)
+        order.append("end")
+
+    found, graph = self.record(function)
+    self.assertEqual(found, dict.fromkeys("ab", {0: 0, 2: 2, 4: 4}))
+    self.assertEqual(order[:3], ["end", "a", "b"])
+    operations = [op.type for op in graph.get_operations()]
+    self.assertEqual(
+      len([t for t in operations if t in ("If", "StatelessIf")]), 1
+    )
+
+  def test_contexts_within_each_other(self):
+    def function(step):
+      with summaries.in_one_condition():
+        summaries.when_recorded(lambda: tf.summary.scalar("outer", step))
+        with summaries.in_one_condition():
+          summaries.when_recorded(lambda: tf.summary.scalar("inner", step))
+
+    found, graph = self.record(function)
+    self.assertEqual(found, dict.fromkeys(("outer", "inner"), found["inner"]))
+    self.assertEqual(sorted(found["inner"]), [0, 2, 4])
+
+  def test_an_error_writes_nothing_and_leaves_no_context(self):
+    def function(step):
+      with self.assertRaises(ZeroDivisionError):
+        with summaries.in_one_condition():
+          summaries.when_recorded(lambda: tf.summary.scalar("lost", step))
+          raise ZeroDivisionError
+      summaries.when_recorded(lambda: tf.summary.scalar("kept", step))
+
+    found, _ = self.record(function)
+    self.assertEqual(list(found), ["kept"])
+
+  def test_nothing_is_traced_where_nothing_is_recorded(self):
+    called = []
+
+    @tf.function(autograph=False)
+    def run():
+      summaries.when_recorded(lambda: called.append(1))  # There is no writer.
+      with tf.summary.record_if(False):
+        summaries.when_recorded(lambda: called.append(1))
+
+    run()
+    self.assertEmpty(called)
+
+
 class WriterTest(tf.test.TestCase):
   def test_one_a_folder(self):
     folder = new_folder()
