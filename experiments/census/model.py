@@ -4,6 +4,13 @@ Features are those of `input_pipelines.census`; the label is 1 for an income
 above 50,000 USD.
 """
 
+import keras
+
+from estimators import (
+  DNNClassifier,
+  DNNLinearCombinedClassifier,
+  LinearClassifier,
+)
 from estimators import feature_columns as fc
 
 HIDDEN_UNITS = (100, 75, 50, 25)
@@ -112,3 +119,43 @@ def columns_of(model_type):
     "deep": deep_columns,
     "wide_deep": lambda: wide_columns() + deep_columns(),
   }[model_type]()
+
+
+def estimator_of(config, run_config):
+  """Returns the canned estimator of a Config.
+
+  Args:
+    config: `config.Config`.
+    run_config: RunConfig.
+  """
+  common = {"config": run_config, "loss_reduction": config.loss_reduction}
+  match config.model_type:
+    case "wide":
+      optimizer = _ftrl(config, config.learning_rate)
+      return LinearClassifier(wide_columns(), optimizer=optimizer, **common)
+    case "deep":
+      return DNNClassifier(
+        HIDDEN_UNITS,
+        deep_columns(),
+        optimizer=keras.optimizers.Adagrad(config.learning_rate),
+        dropout=config.dropout,
+        **common,
+      )
+    case "wide_deep":
+      return DNNLinearCombinedClassifier(
+        linear_feature_columns=wide_columns(),
+        linear_optimizer=_ftrl(config, config.linear_learning_rate),
+        dnn_feature_columns=deep_columns(),
+        dnn_optimizer=keras.optimizers.Adagrad(config.learning_rate),
+        dnn_hidden_units=HIDDEN_UNITS,
+        dnn_dropout=config.dropout,
+        **common,
+      )
+
+
+def _ftrl(config, learning_rate):
+  return keras.optimizers.Ftrl(
+    learning_rate,
+    l1_regularization_strength=config.l1,
+    l2_regularization_strength=config.l2,
+  )
