@@ -34,7 +34,7 @@ def given(make, values, *args, **kwargs):
 def input_of(features, labels=None, batch_size=None, repeat=False):
   """Returns an input function over arrays, in order, in batches."""
   arrays = features if labels is None else (features, labels)
-  size = batch_size or len(next(iter(features.values())))
+  size = batch_size or int(next(iter(features.values())).shape[0])
 
   def input_fn():
     dataset = tf.data.Dataset.from_tensor_slices(arrays)

@@ -121,13 +121,12 @@ def by_hand(cell_type, sizes, values):
   return logits
 
 
-def input_of(labels=None, features=FEATURES, batch_size=4):
-  arrays = features if labels is None else (features, labels)
-  return lambda: tf.data.Dataset.from_tensor_slices(arrays).batch(batch_size)
+def input_of(labels=None, features=FEATURES):
+  return models.input_of(features, labels)
 
 
-def predicted(estimator, key="logits", features=FEATURES):
-  return np.stack([p[key] for p in estimator.predict(input_of(None, features))])
+def predicted(estimator, key="logits"):
+  return models.predicted(estimator, FEATURES, key)
 
 
 def rnn(make, *args, **kwargs):
