@@ -35,8 +35,18 @@ def _like(mapper):
   """Returns a new layer of the same configuration.
 
   So one mapper serves any number of Estimators, each with weights of its own.
+
+  Raises:
+    ValueError: its configuration does not do for that.
   """
-  return type(mapper).from_config(mapper.get_config())
+  try:
+    return type(mapper).from_config(mapper.get_config())
+  except Exception as error:
+    raise ValueError(
+      f"the mapper {mapper!r} cannot be made anew from its configuration "
+      f"({error}); make it a class of Keras layers with a get_config that has "
+      "its constructor's arguments."
+    ) from error
 
 
 def _mapped_features(features, layers):
@@ -93,8 +103,8 @@ class KernelLinearClassifier(Estimator):
       column itself only when it is among feature_columns too.
 
   Raises:
-    ValueError: there are neither columns nor mappers, or a mapped column is not
-      dense.
+    ValueError: there are neither columns nor mappers, a mapped column is not
+      dense, or a mapper cannot be made anew from its configuration.
     TypeError: kernel_mappers is no dictionary, or a mapper no Keras layer.
   """
 
@@ -151,6 +161,8 @@ def _checked_mappers(kernel_mappers):
         f"the mappers of {column.name!r} must be one Keras layer or more, such "
         f"as RandomFourierFeatureMapper(2000), but are {[*mappers]!r}."
       )
+    for mapper in mappers:
+      _like(mapper)  # Errors are to come now, not in training.
     mapped.append((column.name, column, mappers))
   return sorted(mapped, key=lambda entry: entry[0])
 

@@ -4,6 +4,7 @@ import functools
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 
@@ -244,6 +245,7 @@ class TrainingTest(tf.test.TestCase, parameterized.TestCase):
         one_unit()[f"dnn/{name}"] - 0.05 * gradient,
       )
 
+  @pytest.mark.slow  # The combined model's is quick.
   def test_two_replicas_equal_one(self):
     random = np.random.RandomState(0)
     features = {

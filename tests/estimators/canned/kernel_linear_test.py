@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 
@@ -146,6 +147,7 @@ class KernelLinearTest(tf.test.TestCase):
     ((mapper,),) = shared.values()
     self.assertFalse(mapper.built)
 
+  @pytest.mark.slow
   def test_two_replicas_equal_one(self):
     features, labels = data(5)
     one, two = (
@@ -178,6 +180,14 @@ class ErrorsTest(tf.test.TestCase, parameterized.TestCase):
     ),
     ({"kernel_mappers": {fc.numeric_column("x"): []}}, r"'x' .* are \[\]"),
     ({"kernel_mappers": {"x": [Powers()]}}, "'x'"),
+    (
+      {
+        "kernel_mappers": {
+          fc.numeric_column("x"): keras.layers.Lambda(lambda x: x**2)
+        }
+      },
+      "Lambda .* cannot be made anew .* get_config",
+    ),
     ({"kernel_mappers": {word(): [Powers()]}}, "'word'"),
     ({"n_classes": 1}, "n_classes"),
     ({"optimizer": "Newton"}, "'Newton'"),

@@ -4,6 +4,7 @@ import functools
 
 import keras
 import numpy as np
+import pytest
 import sklearn.linear_model
 import tensorflow as tf
 from absl.testing import parameterized
@@ -293,7 +294,8 @@ class TrainingTest(tf.test.TestCase, parameterized.TestCase):
     )
     self.assertEqual(repr(estimator.params["optimizer"]), expected)
 
-  def test_a_wide_model_of_the_default_optimizer_on_two_replicas(self):
+  @pytest.mark.slow  # The combined model's is quick.
+  def test_two_replicas_equal_one(self):
     one = self.train("Ftrl")
     two = self.train("Ftrl", train_distribute=toys.two_replicas())
     self.assertAllClose(models.values_of(one), models.values_of(two), 0, 1e-5)

@@ -157,24 +157,20 @@ class WorkedValuesTest(tf.test.TestCase, parameterized.TestCase):
       predicted(estimator), by_hand(cell_type, sizes, values)[:, -1]
     )
 
-  def test_cells_of_ones_own(self):
-    values = random_weights("gru", [3, 2])
-    expected = by_hand("gru", [3, 2], values)[:, -1]
-    for how in (
+  @parameterized.parameters(
+    (
+      "gru",
+      [3, 2],
       {"rnn_cell_fn": lambda: [keras.layers.GRUCell(n) for n in (3, 2)]},
-      {"cell_type": keras.layers.GRUCell, "units": (3, 2)},
-    ):
-      estimator = rnn(models.given, RNNClassifier, values, **how)
-      self.assertAllClose(predicted(estimator), expected)
-    values = random_weights("lstm", [3])
-    for how in (
-      {"rnn_cell_fn": lambda: keras.layers.LSTMCell(3)},
-      {"cell_type": "lstm", "units": 3},
-    ):
-      estimator = rnn(models.given, RNNClassifier, values, **how)
-      self.assertAllClose(
-        predicted(estimator), by_hand("lstm", [3], values)[:, -1]
-      )
+    ),
+    ("lstm", [3], {"cell_type": keras.layers.LSTMCell, "units": 3}),
+  )
+  def test_cells_of_ones_own(self, cell_type, sizes, how):
+    values = random_weights(cell_type, sizes)
+    estimator = rnn(models.given, RNNClassifier, values, **how)
+    self.assertAllClose(
+      predicted(estimator), by_hand(cell_type, sizes, values)[:, -1]
+    )
 
   def test_classes_at_each_step(self):
     values = random_weights("lstm", [3], units=3)
@@ -205,6 +201,12 @@ class WorkedValuesTest(tf.test.TestCase, parameterized.TestCase):
     total = (losses * weights[mask]).sum()
     self.assertAllClose(results["loss"], total / 6)
     self.assertAllClose(results["average_loss"], total / weights[mask].sum())
+    # A mask among the features says which steps count: the first ones here.
+    mask[:, 1:] = False
+    features = {**FEATURES, "w": np.ones_like(weights), "is_there": mask}
+    results = estimator.evaluate(input_of(labels, features))
+    losses = -np.log(models.softmax(logits)[mask][range(3), labels[mask]])
+    self.assertAllClose(results["loss"], losses.mean())
 
   def test_any_head_at_each_step(self):
     values = random_weights("gru", [2], units=2)
