@@ -127,9 +127,8 @@ class Model:
       self._check_owned(created)
 
     with self.scope():
-      # Traced for its graph and its variables, and never run. (tf.function
-      # traces once more when variables were made.)
-      graph = tf.compat.v1.wrap_function(trace, [element_spec]).graph
+      tracer = tf.function(trace, autograph=False)
+      graph = tracer.get_concrete_function(element_spec).graph
       used = frozenset(self.objects.used)
       if mode == ModeKeys.TRAIN:
         self._trained = used
