@@ -20,7 +20,7 @@ from estimators import RunConfig
 from estimators.columns.cache import FeatureCache
 from estimators.columns.ids import ids_of
 from estimators.columns.tables import Tables
-from experiments.census.config import published
+from experiments.census.config import config_of
 from experiments.census.model import VOCABULARIES, estimator_of, wide_columns
 from input_pipelines import census
 
@@ -160,7 +160,7 @@ def _joined(found):
 def main(argv):
   del argv
   estimator = estimator_of(
-    published("wide"), RunConfig(model_dir=os.path.expanduser(FLAGS.model_dir))
+    config_of("wide"), RunConfig(model_dir=os.path.expanduser(FLAGS.model_dir))
   )
   features = None
   if FLAGS.data_dir:

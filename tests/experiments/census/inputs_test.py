@@ -7,7 +7,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from experiments.census import inputs
-from experiments.census.config import published
+from experiments.census.config import config_of
 from input_pipelines import census, downloads
 
 ROW = (
@@ -18,7 +18,7 @@ ROW = (
 
 class LoadTest(tf.test.TestCase):
   def test_self_test_people_are_not_those_it_trained_on(self):
-    splits = inputs.load(published("wide", self_test=True))
+    splits = inputs.load(config_of("wide", self_test=True))
     self.assertEqual((len(splits.train), len(splits.test)), (400, 200))
     self.assertNotAllEqual(
       splits.train.features["age"][:200], splits.test.features["age"]
@@ -29,14 +29,14 @@ class LoadTest(tf.test.TestCase):
     with mock.patch.object(downloads, "download") as download:
       for again in (True, False):
         with self.assertRaises(FileNotFoundError):
-          inputs.load(published("wide", data_dir=data_dir, download=again))
+          inputs.load(config_of("wide", data_dir=data_dir, download=again))
     download.assert_called_once_with("census", data_dir)
 
   def test_a_damaged_row_is_an_error_or_left_out(self):
     data_dir = pathlib.Path(self.get_temp_dir())
     (data_dir / "adult.data").write_text(f"{ROW}\n39, State-gov\n{ROW}\n")
     (data_dir / "adult.test").write_text(f"{ROW}.\n")
-    config = published("wide", data_dir=str(data_dir))
+    config = config_of("wide", data_dir=str(data_dir))
     with self.assertRaisesRegex(ValueError, "adult.data, line 2: a row must"):
       inputs.load(config)
     with self.assertWarnsRegex(UserWarning, "left out 1 damaged"):
@@ -47,7 +47,7 @@ class LoadTest(tf.test.TestCase):
 class InputFnTest(tf.test.TestCase):
   def test_every_epoch_has_everybody_once_in_an_order_of_its_own(self):
     people = numbered(6)
-    config = published("wide", batch_size=4)
+    config = config_of("wide", batch_size=4)
     batches = inputs.train_input_fn(people, config)().take(3)
     numbers = np.concatenate([x["fnlwgt"] for x, _ in batches])
     self.assertAllEqual(sorted(numbers[:6]), range(6))
@@ -55,7 +55,7 @@ class InputFnTest(tf.test.TestCase):
     self.assertNotAllEqual(numbers[:6], numbers[6:])
 
   def test_evaluation_has_everybody_once_in_order(self):
-    config = published("wide", batch_size=4)
+    config = config_of("wide", batch_size=4)
     batches = inputs.evaluation_input_fn(numbered(6), config)()
     numbers = [list(x["fnlwgt"].numpy()) for x, _ in batches]
     self.assertEqual(numbers, [[0, 1, 2, 3], [4, 5]])
@@ -73,11 +73,11 @@ class BlocksTest(tf.test.TestCase, parameterized.TestCase):
     ({"train_steps": 1}, [(0.4, 1)]),
   )
   def test_blocks(self, changes, expected):
-    config = published("wide", batch_size=4, **changes)
+    config = config_of("wide", batch_size=4, **changes)
     self.assertEqual(inputs.blocks(config, 10), expected)
 
   def test_the_published_run(self):
-    blocks = inputs.blocks(published("wide"), 32561)
+    blocks = inputs.blocks(config_of("wide"), 32561)
     self.assertLen(blocks, 20)
     self.assertEqual(blocks[0], (2, 1629))  # 2 * 32,561 / 40 = 1,628.05
     self.assertEqual(blocks[-1], (40, 32561))

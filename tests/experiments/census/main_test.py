@@ -12,7 +12,7 @@ from absl import flags
 from absl.testing import parameterized
 
 from experiments.census import inputs, main
-from experiments.census.config import PUBLISHED, published
+from experiments.census.config import DEFAULTS, config_of
 from input_pipelines import census
 
 
@@ -24,10 +24,10 @@ def parse(*args):
 
 
 class ConfigFromFlagsTest(tf.test.TestCase):
-  def test_without_flags_it_is_wide_and_deep_as_published(self):
-    self.assertEqual(parse(), published("wide_deep"))
+  def test_without_flags_it_is_wide_and_deep_as_config_of(self):
+    self.assertEqual(parse(), config_of("wide_deep"))
 
-  def test_flags_change_what_is_published(self):
+  def test_flags_change_what_is_config_of(self):
     self.assertEqual(
       parse(
         "--model_type=wide",
@@ -40,7 +40,7 @@ class ConfigFromFlagsTest(tf.test.TestCase):
         "--nodownload",
         "--train_steps=7",
       ),
-      published(
+      config_of(
         "wide",
         l1=0.5,
         l2=2.0,
@@ -65,7 +65,7 @@ class ConfigFromFlagsTest(tf.test.TestCase):
         "--st=0.8",
         "--ed=/e",
       ),
-      published(
+      config_of(
         "deep",
         model_dir="/m",
         train_epochs=6,
@@ -96,7 +96,7 @@ recall: [\d.]+
 
 
 class RunTest(tf.test.TestCase, parameterized.TestCase):
-  @parameterized.parameters(*PUBLISHED)
+  @parameterized.parameters(*DEFAULTS)
   def test_two_epochs_of_ten_people(self, model_type):
     model_dir = self.get_temp_dir()
     metrics, printed = run(model_type, model_dir=model_dir)
@@ -190,7 +190,7 @@ class RunTest(tf.test.TestCase, parameterized.TestCase):
 
 def run(model_type, train_epochs=2, **changes):
   """Runs on 10 people in batches of 4; returns (metrics, what was printed)."""
-  config = published(
+  config = config_of(
     model_type, train_epochs=train_epochs, batch_size=4, **changes
   )
   people = census.Splits(census.fake_split(10), census.fake_split(8, seed=1))
@@ -212,7 +212,7 @@ def epochs_of(printed):
 class MainTest(tf.test.TestCase, parameterized.TestCase):
   @parameterized.parameters((True, 0.9, 1), (True, 0.96, 0), (False, 0.9, 0))
   def test_exit_code(self, self_test, accuracy, code):
-    config = dataclasses.replace(published("wide"), self_test=self_test)
+    config = dataclasses.replace(config_of("wide"), self_test=self_test)
     metrics = {"test_accuracy": accuracy}
     with (
       mock.patch.object(main, "config_from_flags", return_value=config),
@@ -232,7 +232,7 @@ class MainTest(tf.test.TestCase, parameterized.TestCase):
 
   def check_self_test(self, model_type):
     with contextlib.redirect_stdout(io.StringIO()):
-      metrics = main.run(published(model_type, self_test=True))
+      metrics = main.run(config_of(model_type, self_test=True))
     self.assertGreaterEqual(metrics["test_accuracy"], main.SELF_TEST_ACCURACY)
 
 

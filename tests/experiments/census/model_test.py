@@ -4,7 +4,7 @@ from absl.testing import parameterized
 
 from estimators import RunConfig
 from experiments.census import model
-from experiments.census.config import PUBLISHED, published
+from experiments.census.config import DEFAULTS, config_of
 from input_pipelines import census
 
 ACCUMULATOR = 0.1  # what those of Ftrl and Adagrad begin with
@@ -48,9 +48,9 @@ class FirstStepTest(tf.test.TestCase, parameterized.TestCase):
   The bias of the logit z has the gradient 4 sigmoid(z) - 1, summed over them.
   """
 
-  @parameterized.parameters(*PUBLISHED)
+  @parameterized.parameters(*DEFAULTS)
   def test_optimizers_and_rates(self, model_type):
-    config = published(model_type)
+    config = config_of(model_type)
     estimator, gradient = self.after_one_step(config)
     if config.loss_reduction != "sum":
       gradient /= 4
@@ -64,7 +64,7 @@ class FirstStepTest(tf.test.TestCase, parameterized.TestCase):
 
   def test_the_mean_instead_of_the_sum(self):
     estimator, gradient = self.after_one_step(
-      published("wide", loss_reduction="sum_over_batch_size", learning_rate=0.2)
+      config_of("wide", loss_reduction="sum_over_batch_size", learning_rate=0.2)
     )
     self.assertEqual(gradient, 1)  # at z = 0
     self.assertAllClose(
@@ -80,7 +80,7 @@ class FirstStepTest(tf.test.TestCase, parameterized.TestCase):
   )
   def test_regularization(self, l1, l2, expected):
     estimator, _ = self.after_one_step(
-      published("wide", l1=l1, l2=l2, loss_reduction="sum")
+      config_of("wide", l1=l1, l2=l2, loss_reduction="sum")
     )
     weights = estimator.get_variable_value(
       "linear/linear_model/education/weights"
@@ -89,7 +89,7 @@ class FirstStepTest(tf.test.TestCase, parameterized.TestCase):
     self.assertAllClose(weights[:, 0], [0, expected] + [0] * 14)
 
   def test_dropout_is_for_training(self):
-    config = published("deep", dropout=0.5)
+    config = config_of("deep", dropout=0.5)
     estimator = model.estimator_of(config, RunConfig(tf_random_seed=1))
     self.assertEqual(estimator.params["dropout"], 0.5)
 

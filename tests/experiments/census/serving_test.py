@@ -9,7 +9,7 @@ from absl.testing import parameterized
 
 from estimators import RunConfig
 from experiments.census import model, serving
-from experiments.census.config import published
+from experiments.census.config import config_of
 from input_pipelines import census
 
 # The two people that the tutorial asks its exported model about.
@@ -113,7 +113,7 @@ class ServingTest(tf.test.TestCase, parameterized.TestCase):
     )
 
   def trained(self, model_type):
-    config = published(model_type, export_dir=self.get_temp_dir())
+    config = config_of(model_type, export_dir=self.get_temp_dir())
     estimator = model.estimator_of(config, RunConfig(tf_random_seed=1))
     estimator.train(census.input_fn(census.fake_split(40)))
     return config, estimator

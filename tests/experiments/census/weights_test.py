@@ -7,7 +7,7 @@ from absl.testing import parameterized
 
 from estimators import RunConfig
 from experiments.census import model, weights
-from experiments.census.config import published
+from experiments.census.config import config_of
 from input_pipelines import census
 
 
@@ -94,7 +94,7 @@ class ReportTest(tf.test.TestCase):
 
   def trained(self, model_type, people):
     estimator = model.estimator_of(
-      published(model_type), RunConfig(tf_random_seed=1)
+      config_of(model_type), RunConfig(tf_random_seed=1)
     )
     estimator.train(census.input_fn(people))
     return estimator
