@@ -81,7 +81,7 @@ REGULARIZED = dict(learning_rate=0.1)
 
 # What the self test needs to learn its few people: high rates.
 SELF_TEST = {
-  model_type: dict(learning_rate=rate, train_epochs=10, epochs_between_evals=5)
+  model_type: dict(learning_rate=rate, train_epochs=20, epochs_between_evals=10)
   for model_type, rate in (("wide", 0.2), ("deep", 0.05), ("wide_deep", 0.05))
 }
 

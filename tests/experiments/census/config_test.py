@@ -25,7 +25,7 @@ class ConfigTest(parameterized.TestCase):
 
   def test_changes_win_over_the_self_test(self):
     found = config.config_of("wide", self_test=True, train_epochs=3)
-    self.assertEqual((found.train_epochs, found.epochs_between_evals), (3, 5))
+    self.assertEqual((found.train_epochs, found.epochs_between_evals), (3, 10))
 
 
 if __name__ == "__main__":
