@@ -8,7 +8,8 @@ import tensorflow as tf
 from estimators import checkpoints, warm_start
 from estimators.blocks import Blocks
 from estimators.model import Model
-from estimators.optimizers import Ftrl
+from estimators.objects import raw
+from estimators.optimizers import keep_weights
 from estimators.runner import BlockTimer
 
 _logger = tf.get_logger()
@@ -41,6 +42,7 @@ class LoadedModel:
     # The checkpoint whose values are loaded, and the names of those loaded.
     self._loaded = (None, frozenset())
     self._are_initial = True
+    self._taken = []  # The variables that a warm start has set.
 
   @property
   def global_step(self):
@@ -115,10 +117,11 @@ class LoadedModel:
     excluded = objects.names_of_type(
       (keras.optimizers.Optimizer, keras.metrics.Metric)
     )
-    warm_start.apply(self._warm_start, objects.variables(), excluded, fresh)
-    for optimizer in objects.of_type(Ftrl):
-      if optimizer.built:
-        optimizer.keep_weights()
+    variables = objects.variables()
+    taken = warm_start.apply(self._warm_start, variables, excluded, fresh)
+    self._taken += [raw(variables[name]) for name in taken]
+    for optimizer in objects.of_type(keras.optimizers.Optimizer):
+      keep_weights(optimizer, self._taken)
     self._loaded = (None, self._loaded[1] | names)
 
   def note_steps(self):

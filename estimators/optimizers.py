@@ -3,7 +3,8 @@
 `Ftrl` and `Adagrad` are those of Keras with the step done by TensorFlow's fused
 kernels. They are several times faster on the many small variables of a linear
 model, and rows (of an embedding, of a column's weights) that a batch did not
-use are neither read nor changed.
+use are neither read nor changed. Keras has no public way to an optimizer's
+slots; their private names stand in this module alone.
 """
 
 import keras
@@ -42,32 +43,6 @@ class Ftrl(keras.optimizers.Ftrl):
     else:
       tf.raw_ops.ResourceApplyFtrlV2(grad=gradient, **arguments)
 
-  def keep_weights(self):
-    """Makes the present weights those that the accumulators stand for.
-
-    Ftrl computes a weight anew from its accumulators in every step, and fresh
-    ones stand for zero: the first step would undo a warm start. With
-
-        linear = -w ((accumulator^-power + beta) / rate + 2 l2) - sign(w) l1
-
-    the solution of the proximal problem (algorithm 1 of the source) is w.
-    """
-    rate = tf.cast(self.learning_rate, tf.float32)
-    for weights, accumulator, linear in zip(
-      self._trainable_variables,
-      self._accumulators,
-      self._linears,
-      strict=True,
-    ):
-      w = tf.convert_to_tensor(raw(weights))
-      root = raw(accumulator) ** -self.learning_rate_power
-      quadratic = (
-        root + self.beta
-      ) / rate + 2 * self.l2_regularization_strength
-      linear.assign(
-        -w * quadratic - tf.sign(w) * self.l1_regularization_strength
-      )
-
 
 class Adagrad(keras.optimizers.Adagrad):
   """`keras.optimizers.Adagrad`, fused and for sparse gradients.
@@ -96,6 +71,43 @@ class Adagrad(keras.optimizers.Adagrad):
       tf.raw_ops.ResourceApplyAdagradV2(grad=gradient, **arguments)
 
 
+def keep_weights(optimizer, given):
+  """Makes weights that were given those that an Ftrl's accumulators stand for.
+
+  Ftrl computes a weight anew from its accumulators in every step, and fresh
+  ones stand for zero: the first step would undo a warm start. With
+
+      linear = -w ((accumulator^-power + beta) / rate + 2 l2) - sign(w) l1
+
+  the solution of the proximal problem (algorithm 1 of the source) is w.
+
+  Args:
+    optimizer: a Keras optimizer; nothing is done when it is no Ftrl, or has no
+      variables yet.
+    given: list of `tf.Variable`s that a warm start has set. A slot `linear`
+      that is among them stays as it is.
+  """
+  optimizer = _inner(optimizer)
+  if not isinstance(optimizer, keras.optimizers.Ftrl) or not optimizer.built:
+    return
+  rate = tf.cast(optimizer.learning_rate, tf.float32)
+  l1 = optimizer.l1_regularization_strength
+  is_given = {id(variable) for variable in given}
+  for weights, accumulator, linear in zip(
+    optimizer._trainable_variables,
+    optimizer._accumulators,
+    optimizer._linears,
+    strict=True,
+  ):
+    if id(raw(weights)) not in is_given or id(raw(linear)) in is_given:
+      continue
+    w = tf.convert_to_tensor(raw(weights))
+    root = raw(accumulator) ** -optimizer.learning_rate_power
+    quadratic = (root + optimizer.beta) / rate
+    quadratic += 2 * optimizer.l2_regularization_strength
+    linear.assign(-w * quadratic - tf.sign(w) * l1)
+
+
 def ready(optimizer, gradient, clipped):
   """Returns a gradient that an optimizer gives the right step for.
 
@@ -121,9 +133,8 @@ def ready(optimizer, gradient, clipped):
 
 def clips(optimizer):
   """Whether a Keras optimizer clips the gradients that it is given."""
-  return bool(
-    optimizer.clipnorm or optimizer.global_clipnorm or optimizer.clipvalue
-  )
+  inner = _inner(optimizer)
+  return bool(inner.clipnorm or inner.global_clipnorm or inner.clipvalue)
 
 
 def clipped_by(optimizer, gradients):
@@ -133,12 +144,24 @@ def clipped_by(optimizer, gradients):
   than those of one replica. Clipped before, a replica's share of the sum is
   below the limits.
   """
-  if optimizer.clipnorm:
-    return [tf.clip_by_norm(g, optimizer.clipnorm) for g in gradients]
-  if optimizer.global_clipnorm:
-    return tf.clip_by_global_norm(gradients, optimizer.global_clipnorm)[0]
-  limit = optimizer.clipvalue
+  inner = _inner(optimizer)
+
+  def scaled(limit):  # With loss scaling the gradients are still scaled here.
+    return optimizer.scale_loss(tf.constant(float(limit)))
+
+  if inner.clipnorm:
+    limit = scaled(inner.clipnorm)
+    return [tf.clip_by_norm(g, limit) for g in gradients]
+  if inner.global_clipnorm:
+    limit = scaled(inner.global_clipnorm)
+    return tf.clip_by_global_norm(gradients, limit)[0]
+  limit = scaled(inner.clipvalue)
   return [tf.clip_by_value(g, -limit, limit) for g in gradients]
+
+
+def _inner(optimizer):
+  """Returns the optimizer inside one that scales the loss, or the one given."""
+  return getattr(optimizer, "inner_optimizer", optimizer)
 
 
 def _of_all_replicas(gradient):

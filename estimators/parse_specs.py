@@ -2,9 +2,8 @@
 
 import tensorflow as tf
 
-from estimators.columns.convert import as_column
-from estimators.columns.numeric import NumericColumn
 from estimators.feature_columns import make_parse_example_spec, numeric_column
+from estimators.heads import arguments
 
 
 def classifier_parse_example_spec(
@@ -70,14 +69,9 @@ def _spec(feature_columns, label_key, label, weight_column):
   spec[label_key] = label
   if weight_column is None:
     return spec
+  weight_column = arguments.weight_column(weight_column)
   if isinstance(weight_column, str):
     weight_column = numeric_column(weight_column)
-  weight_column = as_column(weight_column)
-  if not isinstance(weight_column, NumericColumn):
-    raise ValueError(
-      "weight_column must be the name of a feature or a numeric_column, but is "
-      f"{weight_column!r}."
-    )
   _refuse("weight_column", weight_column.key, spec)
   return spec | weight_column.parse_example_spec
 

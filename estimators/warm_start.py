@@ -96,6 +96,9 @@ def apply(settings, variables, unlearned, only):
     unlearned: set of the names that belong to optimizers and metrics.
     only: set of the names that may be set now, as the others have been.
 
+  Returns:
+    list of the names that were set.
+
   Raises:
     ValueError: nothing matches; a name in the settings is not the model's; a
       variable is not in the checkpoint, or has another shape there.
@@ -112,7 +115,7 @@ def apply(settings, variables, unlearned, only):
     )
   names = sorted(chosen & only)
   if not names:
-    return
+    return []
   _logger.info("Warm-starting with WarmStartSettings: %s", settings)
   reader = _reader(settings.ckpt_to_initialize_from)
   if reader.by_name:  # TensorFlow 1 and 2.15 kept no such states.
@@ -123,6 +126,7 @@ def apply(settings, variables, unlearned, only):
       _first_value(name, variable, reader, old_name, vocabularies.get(name))
     )
   _logger.info("Warm-started %d variables from %s.", len(names), reader.path)
+  return names
 
 
 def _first_value(name, variable, reader, old_name, vocabulary):
@@ -203,8 +207,9 @@ def remapped(info, old, shape, dtype):
 
 
 def _words(path, size):
-  with open(path, encoding="utf-8") as file:
-    words = file.read().splitlines()
+  """Returns the lines of a vocabulary file, as TensorFlow's tables cut them."""
+  with tf.io.gfile.GFile(path, "rb") as file:
+    words = file.read().replace(b"\r", b"").removesuffix(b"\n").split(b"\n")
   if size > len(words):
     raise ValueError(
       f"{path} was to give {size} words, but has {len(words)} lines."

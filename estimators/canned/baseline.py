@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from estimators import replicas
-from estimators.canned.common import classification_head
+from estimators.canned.common import checked_head, classification_head
 from estimators.canned.optimizers import optimizer as make_optimizer
 from estimators.canned.optimizers import setting_of
 from estimators.estimator import Estimator
@@ -57,7 +57,7 @@ class BaselineEstimator(Estimator):
 
   def __init__(self, head, model_dir=None, optimizer="Ftrl", config=None):
     params = {
-      "head": head,
+      "head": checked_head(head),
       "optimizer": setting_of(optimizer, LEARNING_RATE),
     }
     super().__init__(baseline_model_fn, model_dir, config, params)

@@ -6,6 +6,7 @@ import numbers
 import tensorflow as tf
 
 from estimators import summaries
+from estimators.heads.base import Head
 from estimators.heads.binary_class import BinaryClassHead
 from estimators.heads.multi_class import MultiClassHead
 
@@ -30,6 +31,20 @@ def classification_head(
   if n_classes == 2:
     return BinaryClassHead(**arguments)
   return MultiClassHead(n_classes, **arguments)
+
+
+def checked_head(head):
+  """Returns the head.
+
+  Raises:
+    TypeError: it is none.
+  """
+  if not isinstance(head, Head):
+    raise TypeError(
+      "head must be one of estimators' heads, such as BinaryClassHead(), but "
+      f"is {head!r}; it is the first argument."
+    )
+  return head
 
 
 def check_features(features):

@@ -7,6 +7,7 @@ import keras
 
 from estimators.canned.common import (
   check_features,
+  checked_head,
   checked_sizes,
   classification_head,
   trainable_variables,
@@ -162,7 +163,7 @@ class DNNEstimator(Estimator):
       feature_columns, hidden_units, activation_fn, dropout, batch_norm
     )
     params |= {
-      "head": head,
+      "head": checked_head(head),
       "optimizer": setting_of(optimizer, LEARNING_RATE),
     }
     super().__init__(dnn_model_fn, model_dir, config, params, warm_start_from)

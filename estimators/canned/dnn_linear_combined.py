@@ -4,9 +4,12 @@ Source: Cheng et al. 2016, "Wide & deep learning for recommender systems",
 arXiv:1606.07792.
 """
 
+import math
+
 from estimators.canned import dnn, linear, optimizers
 from estimators.canned.common import (
   check_features,
+  checked_head,
   classification_head,
   trainable_variables,
   write_activations,
@@ -91,8 +94,7 @@ class DNNLinearCombinedEstimator(Estimator):
       tf.estimator's may be given to warm_start_from.
     linear_feature_columns: list of feature columns of the linear part.
     linear_optimizer: name, Keras optimizer, or function that returns one. By
-      name its rate is min(0.005, 1 / sqrt(number of columns)) for "Ftrl", else
-      0.005.
+      name its rate is min(0.005, 1 / sqrt(number of columns)).
     dnn_feature_columns: list of dense feature columns of the network.
     dnn_optimizer: as linear_optimizer; by name its rate is 0.05, as for
       `DNNEstimator`.
@@ -127,11 +129,11 @@ class DNNLinearCombinedEstimator(Estimator):
     )
     check_combiner(linear_sparse_combiner)
     params = {
-      "head": head,
+      "head": checked_head(head),
       "linear_feature_columns": columns,
       "linear_optimizer": setting_of(
         linear_optimizer,
-        linear.learning_rate(linear_optimizer, columns, LINEAR_LEARNING_RATE),
+        _linear_learning_rate(columns),
         "linear_optimizer",
       ),
       "linear_sparse_combiner": linear_sparse_combiner,
@@ -150,6 +152,10 @@ class DNNLinearCombinedEstimator(Estimator):
     super().__init__(
       combined_model_fn, model_dir, config, params, warm_start_from
     )
+
+
+def _linear_learning_rate(columns):
+  return min(LINEAR_LEARNING_RATE, 1 / math.sqrt(len(columns or [None])))
 
 
 class DNNLinearCombinedClassifier(DNNLinearCombinedEstimator):

@@ -7,7 +7,7 @@ TensorFlow 1.5 (tf.contrib.kernel_methods).
 import keras
 
 from estimators.canned.common import check_features, classification_head
-from estimators.canned.linear import learning_rate, linear_logits
+from estimators.canned.linear import LEARNING_RATE, linear_logits
 from estimators.canned.optimizers import optimizer as make_optimizer
 from estimators.canned.optimizers import setting_of
 from estimators.columns.cache import FeatureCache
@@ -99,8 +99,9 @@ class KernelLinearClassifier(Estimator):
     optimizer: as for `LinearClassifier`; each mapper counts as a column.
     kernel_mappers: dictionary of dense column to a list of mappers, which are
       Keras layers from float32 [B, N] to [B, D] such as
-      `RandomFourierFeatureMapper`. The model gets all of their outputs, and the
-      column itself only when it is among feature_columns too.
+      `RandomFourierFeatureMapper`. They are made anew from their configuration
+      and not trained. The model gets all of their outputs, and the column
+      itself only when it is among feature_columns too.
 
   Raises:
     ValueError: there are neither columns nor mappers, a mapped column is not
@@ -137,7 +138,7 @@ class KernelLinearClassifier(Estimator):
       ),
       "feature_columns": columns,
       "mapped": mapped,
-      "optimizer": setting_of(optimizer, learning_rate(optimizer, columns)),
+      "optimizer": setting_of(optimizer, LEARNING_RATE),
     }
     super().__init__(
       kernel_model_fn, model_dir, config, params, warm_start_from
@@ -163,6 +164,12 @@ def _checked_mappers(kernel_mappers):
       )
     for mapper in mappers:
       _like(mapper)  # Errors are to come now, not in training.
+      if mapper.trainable_variables:
+        raise ValueError(
+          f"the mapper {mapper!r} has learned weights, which would be lost, as "
+          "mappers are made anew from their configuration and not trained; map "
+          "such features in the input function."
+        )
     mapped.append((column.name, column, mappers))
   return sorted(mapped, key=lambda entry: entry[0])
 

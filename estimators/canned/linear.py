@@ -3,12 +3,14 @@
 Shapes: B batch, U units (the head's logits_dimension).
 """
 
-import math
-
 import tensorflow as tf
 
 from estimators import summaries
-from estimators.canned.common import check_features, classification_head
+from estimators.canned.common import (
+  check_features,
+  checked_head,
+  classification_head,
+)
 from estimators.canned.optimizers import optimizer as make_optimizer
 from estimators.canned.optimizers import setting_of
 from estimators.columns.linear_model import LinearModel, check_combiner
@@ -82,7 +84,7 @@ class LinearEstimator(Estimator):
     model_dir, config, warm_start_from: as for `Estimator`. A model_dir of
       tf.estimator's may be given to warm_start_from.
     optimizer: name, Keras optimizer, or function that returns one. By name its
-      rate is min(0.2, 1 / sqrt(number of columns)) for "Ftrl", else 0.2.
+      rate is 0.2.
     sparse_combiner: "sum", "mean" or "sqrtn": how the weights of the several
       categories of a row are joined.
   """
@@ -100,25 +102,14 @@ class LinearEstimator(Estimator):
     columns = LinearModel.checked(feature_columns)
     check_combiner(sparse_combiner)
     params = {
-      "head": head,
+      "head": checked_head(head),
       "feature_columns": columns,
-      "optimizer": setting_of(optimizer, learning_rate(optimizer, columns)),
+      "optimizer": setting_of(optimizer, LEARNING_RATE),
       "sparse_combiner": sparse_combiner,
     }
     super().__init__(
       linear_model_fn, model_dir, config, params, warm_start_from
     )
-
-
-def learning_rate(optimizer, columns, highest=LEARNING_RATE):
-  """Returns the rate of an optimizer that is given by name.
-
-  Ftrl's falls with the number of columns, since each of them makes a step of
-  its own towards the same label.
-  """
-  if optimizer == "Ftrl" and columns:
-    return min(highest, 1 / math.sqrt(len(columns)))
-  return highest
 
 
 class LinearClassifier(LinearEstimator):

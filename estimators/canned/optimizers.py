@@ -128,6 +128,12 @@ def _called(function, argument):
       f"returned {optimizer!r}; a rate that changes is one of "
       "keras.optimizers.schedules."
     )
+  if optimizer.built:
+    raise ValueError(
+      f"the function given as {argument} must return a new optimizer each time "
+      f"that it is called, but returned one in use, {optimizer!r}; make it "
+      "inside the function, or give the optimizer itself."
+    )
   return optimizer
 
 

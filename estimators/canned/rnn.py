@@ -9,6 +9,7 @@ import tensorflow as tf
 from estimators import summaries
 from estimators.canned.common import (
   check_features,
+  checked_head,
   checked_sizes,
   classification_head,
   trainable_variables,
@@ -146,14 +147,15 @@ class RNNEstimator(Estimator):
     config=None,
     warm_start_from=None,
   ):
-    if return_sequences and not isinstance(head, SequentialHeadWrapper):
+    if bool(return_sequences) != isinstance(head, SequentialHeadWrapper):
       raise ValueError(
-        "with return_sequences there are logits at each step, for which the "
-        f"head must be a SequentialHeadWrapper, but it is {head!r}; wrap it."
+        "return_sequences and a SequentialHeadWrapper belong together, for "
+        "logits at each step, but return_sequences is "
+        f"{return_sequences!r} and the head is {head!r}; give both or neither."
       )
     setting = setting_of(optimizer, LEARNING_RATE, clipnorm=CLIP_NORM)
     params = {
-      "head": head,
+      "head": checked_head(head),
       "sequence_feature_columns": SequenceFeatures.checked(
         sequence_feature_columns
       ),

@@ -102,6 +102,10 @@ class EmbeddingWeights:
       return keras.initializers.TruncatedNormal(0, self.dimension**-0.5)
     if isinstance(self.initializer, type):
       return self.initializer()
+    if isinstance(self.initializer, keras.initializers.Initializer):
+      # Keras draws an initializer's seed when it is made. Made anew here, under
+      # the seed of the Estimator, each table gets values of its own.
+      return self.initializer.clone()
     return self.initializer
 
   def _from_checkpoint(self):

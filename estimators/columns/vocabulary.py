@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import reprlib
 
 import numpy as np
 import tensorflow as tf
@@ -82,7 +83,7 @@ class VocabularyColumn(CategoricalColumn):
       )
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class VocabularyListCategoricalColumn(VocabularyColumn):
   """Words; see `feature_columns.categorical_column_with_vocabulary_list`."""
 
@@ -103,6 +104,16 @@ class VocabularyListCategoricalColumn(VocabularyColumn):
     object.__setattr__(self, "vocabulary_list", words)
     self._check_words()
     self._check_rest()
+
+  def __repr__(self):
+    # Of a long vocabulary a few words do, in messages and in config.json.
+    words = reprlib.repr(self.vocabulary_list)
+    return (
+      f"{type(self).__name__}(key={self.key!r}, vocabulary_list={words} of "
+      f"{self.num_words}, dtype={self.dtype.name}, "
+      f"default_value={self.default_value}, "
+      f"num_oov_buckets={self.num_oov_buckets})"
+    )
 
   @property
   def num_words(self):

@@ -6,6 +6,9 @@ import re
 
 import tensorflow as tf
 
+from estimators.columns.convert import as_column
+from estimators.columns.numeric import NumericColumn
+
 _REDUCTIONS = ("sum_over_batch_size", "sum")
 
 
@@ -36,12 +39,16 @@ def loss_reduction(value):
 
 def weight_column(value):
   """Returns a weight column: None, a feature's name or a numeric column."""
-  if value is None or isinstance(value, str) or hasattr(value, "key"):
+  if value is None or isinstance(value, str):
     return value
-  raise TypeError(
-    "weight_column must be the name of a feature or a numeric_column, but is "
-    f"{value!r}."
-  )
+  is_column = hasattr(value, "parse_example_spec")
+  column = as_column(value) if is_column else value
+  if not isinstance(column, NumericColumn):
+    raise TypeError(
+      "weight_column must be the name of a feature or a numeric_column, but is "
+      f"{value!r}."
+    )
+  return column
 
 
 def positive_int(what, value, least):

@@ -97,7 +97,6 @@ class Head:
     features,
     logits,
     labels,
-    mode=None,
     regularization_losses=None,
   ):
     """Updates what `metrics` returned with a batch; returns it.
@@ -156,13 +155,14 @@ class Head:
       if mode == ModeKeys.PREDICT:
         outputs = self.export_outputs(predictions)
         return EstimatorSpec(mode, predictions, export_outputs=outputs)
-      loss = self.loss(labels, logits, features, mode, regularization_losses)
+      head = self._averaging() if mode == ModeKeys.EVAL else self
+      loss = head.loss(labels, logits, features, mode, regularization_losses)
       if mode == ModeKeys.EVAL:
         metrics = metrics_lib.head_metrics(
           self.metric_specs(bool(regularization_losses))
         )
-        self.update_metrics(
-          metrics, features, logits, labels, mode, regularization_losses
+        head.update_metrics(
+          metrics, features, logits, labels, regularization_losses
         )
         return EstimatorSpec(mode, predictions, loss, eval_metric_ops=metrics)
       train_op = _train_op(
@@ -170,6 +170,14 @@ class Head:
       )
     self._write_summaries(loss, regularization_losses)
     return EstimatorSpec(mode, predictions, loss, train_op)
+
+  def _averaging(self):
+    """Returns the head with the mean for its loss, whatever it trains with.
+
+    An evaluation reports the mean over all examples, which does not change with
+    the size of its batches.
+    """
+    return self
 
   def _set(self, **values):
     """Sets fields of a frozen dataclass, in __post_init__."""

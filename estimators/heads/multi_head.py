@@ -92,6 +92,10 @@ class MultiHead(base.Head):
       weighted = map(tf.multiply, losses, self.head_weights)
     return tf.add_n([*weighted, *(regularization_losses or ())])
 
+  def _averaging(self):
+    heads = tuple(head._averaging() for head in self.heads)
+    return dataclasses.replace(self, heads=heads)
+
   def predictions(self, logits, keys=None):
     """Returns predictions by (head name, key); see `Head.predictions`."""
     parts = self._split(logits)
@@ -116,12 +120,11 @@ class MultiHead(base.Head):
     features,
     logits,
     labels,
-    mode=None,
     regularization_losses=None,
   ):
     for head, labels_, logits_ in self._parts(labels, logits):
       with tf.name_scope(head.name):
-        head.update_metrics(eval_metrics, features, logits_, labels_, mode)
+        head.update_metrics(eval_metrics, features, logits_, labels_)
         loss = head.loss(labels_, logits_, features)
         size = tf.shape(logits_)[0]
         # A replica may have no example, and then its loss is NaN.

@@ -96,6 +96,10 @@ class SequentialHeadWrapper(base.Head):
       loss = replicas.share_of_mean(loss, tf.shape(logits)[0])
     return tf.add_n([loss, *(regularization_losses or ())])
 
+  def _averaging(self):
+    head = self.static_head._averaging()
+    return dataclasses.replace(self, static_head=head)
+
   def predictions(self, logits, keys=None):
     return self.static_head.predictions(logits, keys)
 
@@ -108,12 +112,11 @@ class SequentialHeadWrapper(base.Head):
     features,
     logits,
     labels,
-    mode=None,
     regularization_losses=None,
   ):
     labels, logits, features = self._flat(labels, logits, features)
     return self.static_head.update_metrics(
-      eval_metrics, features, logits, labels, mode, regularization_losses
+      eval_metrics, features, logits, labels, regularization_losses
     )
 
   def export_outputs(self, predictions):

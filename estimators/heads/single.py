@@ -1,6 +1,7 @@
 """What the heads of one task share: from labels and logits to losses."""
 
 import collections
+import dataclasses
 
 import keras
 import tensorflow as tf
@@ -45,6 +46,9 @@ class SingleHead(base.Head):
         loss += tf.add_n(list(regularization_losses))
       return loss
 
+  def _averaging(self):
+    return dataclasses.replace(self, loss_reduction="sum_over_batch_size")
+
   def predictions(self, logits, keys=None):
     logits = checks.checked_logits(logits, self.logits_dimension)
     with tf.name_scope("predictions"):
@@ -62,10 +66,8 @@ class SingleHead(base.Head):
     features,
     logits,
     labels,
-    mode=None,
     regularization_losses=None,
   ):
-    del mode
     with tf.name_scope("metrics"):
       scored = self._scored(labels, logits, features)
       eval_metrics[self._key("average_loss")].update_state(

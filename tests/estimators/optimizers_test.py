@@ -137,13 +137,21 @@ class StepsTest(tf.test.TestCase, parameterized.TestCase):
     self.assertAllClose(found, W - 0.1 * SUMS * 2 / norm)
 
 
+FTRLS = (
+  optimizers.Ftrl,
+  keras.optimizers.Ftrl,
+)
+
+
 class KeepWeightsTest(tf.test.TestCase, parameterized.TestCase):
-  @parameterized.parameters(*FTRL)
-  def test_a_gradient_of_zero_leaves_them(self, **options):
+  @parameterized.parameters(
+    *((cls, options) for cls in FTRLS for options in FTRL)
+  )
+  def test_a_gradient_of_zero_leaves_them(self, cls, options):
     variable = keras.Variable(W, dtype="float32", name="w")
-    optimizer = optimizers.Ftrl(0.3, **options)
+    optimizer = cls(0.3, **options)
     optimizer.build([variable])
-    optimizer.keep_weights()
+    optimizers.keep_weights(optimizer, [variable.value])
     # Shrinkage acts in every step; of all others nothing is to move.
     shrinkage = options.get("l2_shrinkage_regularization_strength", 0)
     optimizer.apply([0 * dense()], [variable])
@@ -155,6 +163,33 @@ class KeepWeightsTest(tf.test.TestCase, parameterized.TestCase):
     else:
       self.assertAllClose(variable.numpy(), W)
       self.assertEqual(variable.numpy()[3, 0], 0)
+
+  def test_the_optimizer_inside_of_loss_scaling_keeps_them(self):
+    variable = keras.Variable(W, dtype="float32", name="w")
+    optimizer = keras.optimizers.LossScaleOptimizer(
+      keras.optimizers.Ftrl(0.3), initial_scale=1.0
+    )
+    optimizer.build([variable])
+    optimizers.keep_weights(optimizer, [variable.value])
+    optimizer.apply([0 * dense()], [variable])
+    self.assertAllClose(variable.numpy(), W)
+
+  def test_weights_and_slots_that_were_not_given_stay(self):
+    weights = [
+      keras.Variable(W, dtype="float32", name=name) for name in ("a", "b", "c")
+    ]
+    optimizer = optimizers.Ftrl(0.3)
+    optimizer.build(weights)
+    slots = optimizer._linears
+    given = [weights[0].value, weights[1].value, slots[1].value]
+    optimizers.keep_weights(optimizer, given)
+    self.assertAllClose(slots[0].numpy(), -W * 0.1**0.5 / 0.3)
+    self.assertAllClose(slots[1].numpy(), 0 * W)
+    self.assertAllClose(slots[2].numpy(), 0 * W)
+
+  def test_other_optimizers_are_left_alone(self):
+    optimizers.keep_weights(keras.optimizers.Adam(), [])
+    optimizers.keep_weights(optimizers.Ftrl(), [])  # not built
 
   def test_fresh_slots_alone_would_undo_them(self):
     self.assertAllClose(

@@ -81,7 +81,6 @@ class ParseSpecsTest(parameterized.TestCase):
     (dict(label_key=None), "str.*None"),
     (dict(weight_column="x"), "weight_column='x' is also a feature"),
     (dict(weight_column="y"), "weight_column='y' is also"),
-    (dict(weight_column=COLUMNS[1]), "numeric_column, but is Hashed"),
     (dict(feature_columns=["x"]), "of type str"),
   )
   def test_what_is_refused(self, arguments, message):
@@ -92,6 +91,12 @@ class ParseSpecsTest(parameterized.TestCase):
     ):
       with self.assertRaisesRegex(ValueError, message):
         function(**arguments)
+
+  def test_the_weight_is_no_category(self):
+    with self.assertRaisesRegex(TypeError, "numeric_column, but is Hashed"):
+      parse_specs.classifier_parse_example_spec(
+        COLUMNS, "y", weight_column=COLUMNS[1]
+      )
 
 
 if __name__ == "__main__":

@@ -113,7 +113,7 @@ REFERENCE = {
   "Head.loss": "self labels logits features mode regularization_losses",
   "Head.predictions": "self logits keys",
   "Head.metrics": "self regularization_losses",
-  "Head.update_metrics": "self eval_metrics features logits labels mode "
+  "Head.update_metrics": "self eval_metrics features logits labels "
   "regularization_losses",
   "Head.create_estimator_spec": "self features mode logits labels optimizer "
   "trainable_variables train_op_fn update_ops regularization_losses",

@@ -18,6 +18,7 @@ from estimators import (
   minimize,
   once,
 )
+from estimators import feature_columns as fc
 from estimators.warm_start import remapped
 from tests.estimators import named_checkpoints, toys
 from tests.estimators.helpers import new_folder, slope_after
@@ -378,6 +379,14 @@ class VocabularyTest(tf.test.TestCase):
     self.assertAllEqual(
       self.remapped(info, self.OLD.T, (2, 3)), [[20, 0, 0], [21, 1, 0]]
     )
+
+  def test_lines_are_those_of_lookup_tables(self):
+    # Python would also cut at U+2028 and at a form feed.
+    words = ("a\u2028b", "c\x0cd", "e\r")
+    info = VocabInfo(self.file("e", words[1]), 2, 0, self.file(*words))
+    self.assertAllEqual(self.remapped(info, shape=(2, 2)), [[20, 21], [10, 11]])
+    column = fc.categorical_column_with_vocabulary_file("w", info.old_vocab)
+    self.assertEqual(column.num_buckets, 3)
 
   def test_backup_initializer(self):
     info = VocabInfo(

@@ -21,6 +21,19 @@ LABELS = np.array([0, 1, 1])
 
 
 class PartsTest(tf.test.TestCase, parameterized.TestCase):
+  def test_what_is_no_head(self):
+    columns = [fc.numeric_column("x")]
+    for make in (
+      lambda: estimators.LinearEstimator([3], columns),
+      lambda: estimators.DNNEstimator([3], [3], columns),
+      lambda: estimators.DNNLinearCombinedEstimator(
+        [3], linear_feature_columns=columns
+      ),
+      lambda: estimators.BaselineEstimator([3]),
+    ):
+      with self.assertRaisesRegex(TypeError, r"such as .*, but is \[3\]"):
+        make()
+
   def test_heads_of_classifiers(self):
     make = functools.partial(
       common.classification_head,

@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
-from estimators import LinearRegressor, optimizers
+from estimators import LinearRegressor, WarmStartSettings, optimizers
 from estimators import feature_columns as fc
 from estimators.canned.optimizers import setting_of
 from tests.estimators.canned import models
@@ -14,6 +14,7 @@ from tests.estimators.helpers import new_folder, scalars
 
 schedules = keras.optimizers.schedules
 WEIGHTS = "linear/linear_model/x/weights"
+NOTHING = input_of({"x": np.zeros([2], np.float32)}, np.zeros([2]))
 TRAIN = input_of({"x": np.ones([2], np.float32)}, np.zeros([2]), repeat=True)
 
 
@@ -187,6 +188,37 @@ class TrainingTest(tf.test.TestCase):
     self.assertAllClose(rates, {0: 0.5, 1: 0.25, 2: 0.125})
 
 
+class WarmStartTest(tf.test.TestCase, parameterized.TestCase):
+  @parameterized.parameters(
+    "Ftrl",
+    keras.optimizers.Ftrl(0.2, l1_regularization_strength=0.5),
+    lambda: keras.optimizers.Ftrl(0.2),
+    keras.optimizers.LossScaleOptimizer(keras.optimizers.Ftrl(0.2)),
+  )
+  def test_a_step_without_gradient_keeps_the_weights(self, optimizer):
+    estimator = line(optimizer).train(NOTHING, steps=1)
+    self.assertAllClose(estimator.get_variable_value(WEIGHTS), [[1.0]])
+
+  def test_slots_that_are_taken_over_stay(self):
+    ftrl = keras.optimizers.Ftrl(0.2, l1_regularization_strength=9.0)
+    columns = [fc.numeric_column("x")]
+    source = LinearRegressor(columns, new_folder(), optimizer=ftrl)
+    ones = np.ones([2], np.float32)
+    source.train(input_of({"x": ones}, ones))  # a gradient of -2, below 9
+    slot = f"optimizer/{WEIGHTS}/linear"
+    gathered = source.get_variable_value(slot)
+    self.assertAllEqual(source.get_variable_value(WEIGHTS), [[0.0]])
+    self.assertAllClose(gathered, [[-2.0]])
+    target = LinearRegressor(
+      columns,
+      new_folder(),
+      optimizer=ftrl,
+      warm_start_from=WarmStartSettings(source.model_dir, [".*"]),
+    )
+    target.train(NOTHING, steps=1)
+    self.assertAllClose(target.get_variable_value(slot), gathered)
+
+
 class ErrorsTest(tf.test.TestCase, parameterized.TestCase):
   @parameterized.parameters(
     ("adam", ValueError, "rate must be one of .*'Adam'.* is 'adam'"),
@@ -215,6 +247,12 @@ class ErrorsTest(tf.test.TestCase, parameterized.TestCase):
     estimator = line(lambda: 0.1)
     with self.assertRaisesRegex(TypeError, "optimizer must return .* 0.1"):
       estimator.train(TRAIN, steps=1)
+
+  def test_a_function_that_returns_the_same_again(self):
+    sgd = keras.optimizers.SGD(0.25)
+    line(lambda: sgd).train(TRAIN, steps=1)
+    with self.assertRaisesRegex(ValueError, "must return a new optimizer"):
+      line(lambda: sgd).train(TRAIN, steps=1)
 
   def test_the_remedy_works(self):
     self.assertAllClose(

@@ -341,13 +341,16 @@ class ErrorsTest(tf.test.TestCase, parameterized.TestCase):
     with self.assertRaisesRegex((ValueError, TypeError), message):
       RNNClassifier(model_dir=new_folder(), **arguments)
 
-  def test_a_head_for_one_step_only(self):
-    with self.assertRaisesRegex(ValueError, "SequentialHeadWrapper.*wrap it"):
+  @parameterized.parameters(
+    (RegressionHead(), True), (SequentialHeadWrapper(RegressionHead()), False)
+  )
+  def test_a_head_of_the_other_kind(self, head, return_sequences):
+    with self.assertRaisesRegex(ValueError, "give both or neither"):
       RNNEstimator(
-        RegressionHead(),
+        head,
         [fc.sequence_numeric_column("x")],
         units=[2],
-        return_sequences=True,
+        return_sequences=return_sequences,
         model_dir=new_folder(),
       )
 
