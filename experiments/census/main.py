@@ -54,14 +54,16 @@ def define_flags(values=FLAGS):
     "epochs_between_evals": "Epochs from one evaluation to the next.",
   }.items():
     flags.DEFINE_integer(name, None, text, lower_bound=1, flag_values=values)
-  for name, text in {
-    "linear_learning_rate": "Rate of the linear part of wide_deep.",
-    "l1": "Ftrl's l1 strength, of wide and of wide_deep's linear part.",
-    "l2": "Ftrl's l2 strength, likewise.",
-    "dropout": "Share of hidden units that a training step drops.",
-    "stop_threshold": "Test accuracy at which training stops.",
-  }.items():
-    flags.DEFINE_float(name, None, text, lower_bound=0, flag_values=values)
+  for name, highest, text in (
+    ("linear_learning_rate", None, "Rate of the linear part of wide_deep."),
+    ("l1", None, "Ftrl's l1 strength, of wide and wide_deep's linear part."),
+    ("l2", None, "Ftrl's l2 strength, likewise."),
+    ("dropout", 1, "Share of hidden units that a training step drops."),
+    ("stop_threshold", 1, "Test accuracy at which training stops."),
+  ):
+    flags.DEFINE_float(
+      name, None, text, lower_bound=0, upper_bound=highest, flag_values=values
+    )
   flags.DEFINE_bool(
     "clean", False, "Remove model_dir first.", flag_values=values
   )
@@ -82,9 +84,9 @@ def run(config):
     test_accuracy, test_auc, test_average_loss, with l1 or l2 zero_weights, and
     with an export_dir the path of the export.
   """
+  splits = inputs.load(config)  # Its errors are to come before --clean.
   if config.clean:
     remove(config.model_dir)
-  splits = inputs.load(config)
   estimator = estimator_of(config, _run_config(config))
   start = time.perf_counter()
   epoch, results = train(estimator, config, splits)
@@ -115,7 +117,13 @@ def train(estimator, config, splits):
   test_input_fn = inputs.evaluation_input_fn(splits.test, config)
   blocks = inputs.blocks(config, len(splits.train))
   total, last_step = blocks[-1]
-  done = min(_steps_done(estimator), last_step)
+  done = _steps_done(estimator)
+  if done > last_step:
+    raise ValueError(
+      f"the model in {estimator.model_dir} was trained for {done} steps "
+      f"already, more than the {last_step} of {total} epochs; ask for more "
+      "epochs, or begin anew with --clean."
+    )
   for epoch, step in blocks:
     if step < done:
       continue

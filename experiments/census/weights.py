@@ -36,6 +36,10 @@ def define_flags(values=FLAGS):
   flags.DEFINE_string(
     "data_dir", None, "Folder of the census files.", flag_values=values
   )
+  flags.DEFINE_enum(
+    "on_bad_row", "error", ["error", "skip"], "What a damaged row leads to.",
+    flag_values=values,
+  )  # fmt: skip
   flags.DEFINE_integer(
     "top", 3, "How many categories of each sign are shown.",
     lower_bound=1, flag_values=values,
@@ -165,7 +169,7 @@ def main(argv):
   features = None
   if FLAGS.data_dir:
     path = os.path.join(os.path.expanduser(FLAGS.data_dir), census.TRAIN_FILE)
-    features = census.read(path).features
+    features = census.read(path, FLAGS.on_bad_row).features
   print("\n".join(report(estimator, features, FLAGS.top)))
 
 
