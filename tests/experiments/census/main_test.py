@@ -161,16 +161,28 @@ class RunTest(tf.test.TestCase, parameterized.TestCase):
     self.assertEqual(without_time(again), without_time(unbroken))
     self.assertEqual(epochs_of(printed), ["4 / 6", "6 / 6"])
 
-  def test_a_finished_run_is_only_evaluated_and_a_clean_one_begins_anew(self):
+  def test_a_finished_run_is_only_evaluated(self):
     model_dir = self.get_temp_dir()
     first, _ = run("wide", model_dir=model_dir)
-    for clean in (False, True):
-      again, printed = run("wide", model_dir=model_dir, clean=clean)
-      self.assertEqual(without_time(again), without_time(first))
-      self.assertEqual(epochs_of(printed), ["2 / 2"])
-    run("wide", train_epochs=4, model_dir=model_dir)
-    again, _ = run("wide", model_dir=model_dir, clean=True)
+    again, printed = run("wide", model_dir=model_dir)
     self.assertEqual(without_time(again), without_time(first))
+    self.assertEqual(epochs_of(printed), ["2 / 2"])
+
+  def test_a_longer_run_is_refused_but_a_clean_one_begins_anew(self):
+    model_dir = self.get_temp_dir()
+    run("wide", train_steps=7, model_dir=model_dir)
+    with self.assertRaisesRegex(ValueError, "7 steps already, more than the 5"):
+      run("wide", model_dir=model_dir)
+    metrics, _ = run("wide", model_dir=model_dir, clean=True)
+    self.assertEqual(metrics["steps"], 5)
+
+  def test_clean_keeps_the_earlier_run_when_the_input_is_bad(self):
+    model_dir = self.get_temp_dir()
+    run("wide", train_steps=1, model_dir=model_dir)
+    config = config_of("wide", model_dir=model_dir, clean=True, download=False)
+    with self.assertRaises(FileNotFoundError):
+      main.run(dataclasses.replace(config, data_dir="/not/there"))
+    self.assertIn("checkpoint", os.listdir(model_dir))
 
   def test_clean_removes_nothing_but_runs(self):
     folder = self.get_temp_dir()
