@@ -72,15 +72,23 @@ class Reader:
     """Returns the value of a variable as a NumPy array.
 
     Raises:
-      ValueError: its parts are not even shares of the rows.
+      ValueError: its parts are not even shares of the rows, or the checkpoint
+        is cut or damaged.
     """
     stored = self._stored[name]
     if not stored.keys:
       return np.full(stored.shape, stored.first_value, np.float32)
-    if stored.are_slices:
-      parts = self._slices(stored)
-    else:
-      parts = [self._reader.get_tensor(key) for key in stored.keys]
+    try:
+      if stored.are_slices:
+        parts = self._slices(stored)
+      else:
+        parts = [self._reader.get_tensor(key) for key in stored.keys]
+    # TensorFlow's reader makes Python's errors of some of its own.
+    except (IndexError, RuntimeError, tf.errors.OpError) as error:
+      raise ValueError(
+        f"{self.path} is cut or damaged: {name} cannot be read ({error}); copy "
+        "it again, or use an earlier checkpoint."
+      ) from error
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
   def _slices(self, stored):

@@ -9,6 +9,7 @@ called once, in a graph of its own, where it may use placeholders:
       return ServingInputReceiver(features, {"examples": examples})
 """
 
+import logging
 import os
 import shutil
 import time
@@ -17,6 +18,7 @@ import tensorflow as tf
 
 from estimators import checkpoints
 from estimators.export_outputs import (
+  DEFAULT_SERVING_KEY,
   ClassificationOutput,
   ExportOutput,
   PredictOutput,
@@ -43,6 +45,7 @@ __all__ = [
 ]
 
 _logger = tf.get_logger()
+_PREDICT = "predict"  # what the heads call the signature of all predictions
 _TABLES = (
   tf.lookup.StaticHashTable,
   tf.lookup.StaticVocabularyTable,
@@ -56,22 +59,14 @@ def write(model, plan, receiver, export_dir_base, assets_extra=None):
   outputs = with_default(plan.spec.export_outputs, plan.spec.predictions)
   signatures, methods = {}, {}
   for alternative, specs in receiver.inputs.items():
-    for key, output in outputs.items():
-      name = f"{alternative}:{key}" if alternative else key
-      if output.needs_examples and not _is_examples(specs):
-        _logger.warning(
-          "The signature %r is left out of the SavedModel: %s needs one string "
-          "tensor of serialized examples, but the receiver has %s. Use "
-          "export.build_parsing_serving_input_receiver_fn to have it.",
-          name,
-          type(output).__name__,
-          sorted(specs),
-        )
-        continue
+    keys = _fitting(outputs, specs)
+    _log_left_out(sorted(set(outputs) - set(keys)), alternative, specs)
+    for signature, key in keys.items():
+      name = f"{alternative}:{signature}" if alternative else signature
       signatures[name] = _signature(
-        model, receiver.functions[alternative], specs, key, output
+        model, receiver.functions[alternative], specs, key, outputs[key]
       )
-      methods[name] = output.method_name
+      methods[name] = outputs[key].method_name
   if not signatures:
     raise ValueError(
       f"none of the outputs {sorted(outputs)} fits the receiver, so the "
@@ -89,6 +84,37 @@ def write(model, plan, receiver, export_dir_base, assets_extra=None):
     raise
   _logger.info("SavedModel written to: %s", path)
   return path
+
+
+def _fitting(outputs, specs):
+  """Returns which output each signature of a receiver gives, by name.
+
+  Classify and Regress need serialized examples. Where they would have been the
+  default, and the receiver has none, the output named "predict" is.
+  """
+  fit = {
+    key: key
+    for key, output in outputs.items()
+    if _is_examples(specs) or not output.needs_examples
+  }
+  if DEFAULT_SERVING_KEY not in fit and _PREDICT in fit:
+    fit[DEFAULT_SERVING_KEY] = _PREDICT
+  return fit
+
+
+def _log_left_out(keys, alternative, specs):
+  if not keys:
+    return
+  # Of several ways in, not all are for examples.
+  level = logging.INFO if alternative else logging.WARNING
+  _logger.log(
+    level,
+    "The signatures %s are left out of the SavedModel for the receiver of %s: "
+    "they need one string tensor of serialized examples. Use "
+    "export.build_parsing_serving_input_receiver_fn to have them.",
+    keys,
+    sorted(specs),
+  )
 
 
 def _module(plan):

@@ -74,8 +74,19 @@ def given_fields(values, config_class):
   Returns:
     Dictionary of name to value, without the flags that are None. Folders have
     their ~ replaced, which shells leave alone in --model_dir=~/mnist.
+
+  Raises:
+    ValueError: a common flag was given that the experiment does not know.
   """
   names = {field.name for field in dataclasses.fields(config_class)}
+  common = flags.FlagValues()
+  define_common_flags(common)
+  unknown = [n for n in set(common) - names if values[n].present]
+  if unknown:
+    raise ValueError(
+      f"this experiment has no use for {', '.join(f'--{n}' for n in unknown)}; "
+      "leave it out (--help lists all flags)."
+    )
   given = {
     name: values[name].value
     for name in names & set(values)

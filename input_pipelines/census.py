@@ -135,8 +135,9 @@ def read(path, on_bad_row="error"):
   rows, problems = _parse_lines(lines)
   if problems and on_bad_row == "error":
     raise ValueError(
-      f"{path}, {problems[0]}. Delete the file, if it is damaged. "
-      f"{_fetch(path)} Or pass on_bad_row='skip' to leave such rows out."
+      f"{path}, {problems[0]}. Such rows are left out with on_bad_row='skip' "
+      "(--on_bad_row=skip). If the file is damaged, delete it. "
+      f"{_fetch(path)}"
     )
   if problems:
     _warn(path, problems)

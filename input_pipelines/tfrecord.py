@@ -228,6 +228,11 @@ def _parsed(number, records):
 def _problem(path, compression, num_good):
   """Returns what is wrong behind the first `num_good` records of a file."""
   path, number = path.decode(), int(num_good)
+  if not compression and not number and _looks_compressed(path):
+    return (
+      f"{path} must hold TFRecords, but looks compressed; pass "
+      "compression='GZIP' or 'ZLIB'."
+    )
   records = tf.data.TFRecordDataset(path, compression.decode())
   for record in records.ignore_errors().skip(number).as_numpy_iterator():
     number += 1
@@ -242,6 +247,15 @@ def _problem(path, compression, num_good):
   return (
     f"{path}, record {number + 1} must have its length and checksums; it is "
     "cut or damaged. Fetch or make the file again."
+  )
+
+
+def _looks_compressed(path):
+  """Whether a file begins as those of gzip (RFC 1952) or zlib (RFC 1950) do."""
+  with tf.io.gfile.GFile(path, "rb") as file:
+    start = file.read(2)
+  return start == b"\x1f\x8b" or (
+    start[:1] == b"\x78" and int.from_bytes(start, "big") % 31 == 0
   )
 
 

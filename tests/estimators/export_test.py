@@ -200,14 +200,18 @@ class SignatureTest(tf.test.TestCase, parameterized.TestCase):
     def outputs(y):
       return {
         "serving_default": export.RegressionOutput(y),
+        "regression": export.RegressionOutput(y),
         "predict": export.PredictOutput({"y": y}),
       }
 
     with self.assertLogs("tensorflow", "WARNING") as logs:
       path = self.export(outputs, RAW)
-    self.assertIn("'serving_default' is left out", logs.output[0])
-    self.assertIn("RegressionOutput needs one string tensor", logs.output[0])
-    self.assertEqual(list(signatures_of(path)), ["predict"])
+    self.assertIn("['regression'] are left out", logs.output[0])
+    self.assertIn("need one string tensor", logs.output[0])
+    # What it can serve takes the place of the default.
+    self.assertCountEqual(signatures_of(path), ["predict", "serving_default"])
+    for name in ("predict", "serving_default"):
+      self.assertAllClose(served(path, name, x=[1.0]), {"y": [0.8]})
 
   def test_no_signature_fits(self):
     with (

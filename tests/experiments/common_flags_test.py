@@ -47,11 +47,11 @@ class CommonFlagsTest(absltest.TestCase):
       momentum: float
 
     self.assertEqual(
-      common_flags.given_fields(
-        parse("--seed=0", "--data_dir=~/d", "--batch_size=3"), Config
-      ),
+      common_flags.given_fields(parse("--seed=0", "--data_dir=~/d"), Config),
       {"seed": 0, "data_dir": os.path.expanduser("~/d"), "use_fp16": False},
     )
+    with self.assertRaisesRegex(ValueError, "no use for --batch_size;"):
+      common_flags.given_fields(parse("--batch_size=3"), Config)
 
   def test_the_global_flags_stay_as_they_are(self):
     parse()

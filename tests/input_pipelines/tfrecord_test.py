@@ -4,6 +4,7 @@ import pathlib
 import random
 import subprocess
 import sys
+import zlib
 
 import numpy as np
 import tensorflow as tf
@@ -257,6 +258,15 @@ class DamageTest(_TestCase):
       self.check(path, 200, "must have its length and checksums")
     self.check(self.write_bytes(content + b"abc"), 201, "must have its length")
     self.check(self.write_bytes(b"hello, world" * 3), 1, "must have its length")
+
+  @parameterized.parameters(gzip.compress, zlib.compress)
+  def test_a_compressed_file_without_its_ending(self, compress):
+    content = self.content([_example(x=[1], y=[1])] * 20)
+    path = self.write_bytes(compress(content))
+    with self.assertRaisesRegex(
+      tf.errors.InvalidArgumentError, f"{path} .*looks compressed"
+    ):
+      list(_input_fn(path)())
 
   def test_the_file_is_named_among_others(self):
     self.shards(200, 200, 200)

@@ -1,6 +1,7 @@
 import contextlib
 import io
 import os
+import pathlib
 from unittest import mock
 
 import keras
@@ -180,7 +181,7 @@ class TrainingGoesOnTest(tf.test.TestCase, parameterized.TestCase):
       estimator(target, lambda: OPTIMIZERS.Adam(RATE)).train(input_fn, steps=1)
 
 
-class ConvertTest(tf.test.TestCase):
+class ConvertTest(tf.test.TestCase, parameterized.TestCase):
   def test_report(self):
     source = new_folder()
     adagrad = "training/Adagrad"
@@ -243,6 +244,19 @@ class ConvertTest(tf.test.TestCase):
     ours.train(toys.input_of([1.0], np.float32([1])))
     with self.assertRaisesRegex(ValueError, "is object-based"):
       convert(ours.model_dir, new_folder())
+
+  @parameterized.parameters("cut", "flipped")
+  def test_a_damaged_checkpoint(self, how):
+    source, parent = new_folder(), new_folder()
+    named_checkpoints.write(source, {W: np.ones([500, 1])})
+    (data,) = [n for n in os.listdir(source) if ".data-" in n]
+    content = bytearray(pathlib.Path(source, data).read_bytes())
+    content[100] ^= 1
+    content = content[:1000] if how == "cut" else content
+    pathlib.Path(source, data).write_bytes(content)
+    with self.assertRaisesRegex(ValueError, f"cut or damaged: {W} cannot be"):
+      convert(source, f"{parent}/new")
+    self.assertEmpty(os.listdir(parent))
 
   def test_nothing_is_left_behind_when_writing_fails(self):
     source, parent = new_folder(), new_folder()

@@ -173,8 +173,11 @@ class SignaturesTest(tf.test.TestCase):
     # Requests to classify are serialized examples.
     self.assertIn("classification", " ".join(logs.output))
     found = serving.signatures_of(path)
-    self.assertCountEqual(found, ["predict"])
+    self.assertCountEqual(found, ["predict", "serving_default"])
     self.assertEqual(set(found["predict"].inputs), {"x", "word"})
+    self.assertEqual(
+      set(found["serving_default"].outputs), set(found["predict"].outputs)
+    )
 
 
 class ServingTest(tf.test.TestCase):
