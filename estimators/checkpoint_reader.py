@@ -1,5 +1,6 @@
 """Reading the variables of a checkpoint by name, whoever wrote it."""
 
+import contextlib
 import os
 
 import numpy as np
@@ -28,6 +29,9 @@ class Reader:
   Args:
     path: str, the checkpoint: that of `find`.
 
+  Raises:
+    ValueError: the checkpoint is cut or damaged.
+
   Attributes:
     path: str, the checkpoint.
     by_name: bool, whether tf.estimator wrote it.
@@ -37,7 +41,8 @@ class Reader:
 
   def __init__(self, path):
     self.path = path
-    self._reader = tf.train.load_checkpoint(path)
+    with _damage_named(path):
+      self._reader = tf.train.load_checkpoint(path)
     self.keys = self._reader.get_variable_to_shape_map()
     self.by_name = _OBJECT_GRAPH not in self.keys
     self._stored = (
@@ -62,11 +67,12 @@ class Reader:
   def left_out(self):
     """Returns what is no variable here: key -> value, None for an array."""
     used = {key for stored in self._stored.values() for key in stored.keys}
-    return {
-      key: None if shape else self._reader.get_tensor(key)
-      for key, shape in sorted(self.keys.items())
-      if key not in used
-    }
+    with _damage_named(self.path):
+      return {
+        key: None if shape else self._reader.get_tensor(key)
+        for key, shape in sorted(self.keys.items())
+        if key not in used
+      }
 
   def value(self, name):
     """Returns the value of a variable as a NumPy array.
@@ -78,17 +84,11 @@ class Reader:
     stored = self._stored[name]
     if not stored.keys:
       return np.full(stored.shape, stored.first_value, np.float32)
-    try:
+    with _damage_named(self.path):
       if stored.are_slices:
         parts = self._slices(stored)
       else:
         parts = [self._reader.get_tensor(key) for key in stored.keys]
-    # TensorFlow's reader makes Python's errors of some of its own.
-    except (IndexError, RuntimeError, tf.errors.OpError) as error:
-      raise ValueError(
-        f"{self.path} is cut or damaged: {name} cannot be read ({error}); copy "
-        "it again, or use an earlier checkpoint."
-      ) from error
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
   def _slices(self, stored):
@@ -113,6 +113,19 @@ class Reader:
         f"variable of shape {stored.shape}, as TensorFlow's partitioners make "
         f"them, but are not; leave out the variable. ({error.message})"
       ) from error
+
+
+@contextlib.contextmanager
+def _damage_named(path):
+  """Makes one error of those that reading a damaged checkpoint raises."""
+  try:
+    yield
+  # The reader gives an IndexError where the file of values ends too early.
+  except (IndexError, tf.errors.OpError) as error:
+    raise ValueError(
+      f"{path} is cut or damaged ({error}): copy it again, or use an earlier "
+      "one."
+    ) from error
 
 
 def _name_of(key, prefix):

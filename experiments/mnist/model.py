@@ -5,7 +5,8 @@ function.
 
 B is the size of the batch. Features are {"x": float32 [B, 784] in [0, 1]},
 labels int32 [B] in 0..9; the networks predict classes, int64 [B], and
-probabilities, float32 [B, 10]. `params` are the fields of `config.Config` and steps_per_epoch.
+probabilities, float32 [B, 10]. `params` are the fields of `config.Config` and
+steps_per_epoch.
 """
 
 import keras
