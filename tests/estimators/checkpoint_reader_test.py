@@ -1,7 +1,9 @@
 import os
+import pathlib
 
 import numpy as np
 import tensorflow as tf
+from absl.testing import parameterized
 
 from estimators.checkpoint_reader import Reader, find
 from tests.estimators import named_checkpoints
@@ -117,6 +119,50 @@ class ObjectBasedTest(tf.test.TestCase):
     self.assertEqual(reader.shapes, {"a.b/c": [2], "..": []})
     self.assertAllEqual(reader.value("a.b/c"), [1, 2])
     self.assertEqual(reader.value(".."), 3)
+
+
+def cut(content):
+  return content[:-1]
+
+
+def flipped(content):
+  return bytes([content[0] ^ 1]) + content[1:]
+
+
+class DamageTest(tf.test.TestCase, parameterized.TestCase):
+  @parameterized.parameters(
+    (".data-00000-of-00001", cut),
+    (".data-00000-of-00001", flipped),
+    (".index", cut),
+  )
+  def test_damage_is_one_error(self, file, damaged):
+    path = named_checkpoints.write(new_folder(), {"w": W})
+    file = pathlib.Path(path + file)
+    file.write_bytes(damaged(file.read_bytes()))
+    with self.assertRaisesRegex(
+      ValueError, f"^{path} is cut or damaged .*: copy it again, or use an ear"
+    ):
+      Reader(path).value("w")
+
+  def test_damage_of_what_is_left_out(self):
+    path = named_checkpoints.write(
+      new_folder(), {"training/Ftrl/learning_rate": 0.5}
+    )
+    os.truncate(path + ".data-00000-of-00001", 3)
+    reader = Reader(path)
+    with self.assertRaisesRegex(ValueError, f"^{path} is cut or damaged"):
+      reader.left_out()
+
+  def test_damage_of_a_part(self):
+    keys = ["w/part_0/Adagrad", "w/part_1/Adagrad"]
+    path = named_checkpoints.write(
+      new_folder(),
+      {"w": W, keys[0]: W[:3], keys[1]: W[3:]},
+      slices={keys[0]: ([5, 2], 0, 3), keys[1]: ([5, 2], 3, 2)},
+    )
+    os.truncate(path + ".data-00000-of-00001", 3)
+    with self.assertRaisesRegex(ValueError, f"^{path} is cut or damaged"):
+      Reader(path).value("optimizer/w/accumulator")
 
 
 class FindTest(tf.test.TestCase):
