@@ -59,9 +59,7 @@ def write(model, plan, receiver, export_dir_base, assets_extra=None):
   outputs = with_default(plan.spec.export_outputs, plan.spec.predictions)
   signatures, methods = {}, {}
   for alternative, specs in receiver.inputs.items():
-    keys = _fitting(outputs, specs)
-    _log_left_out(sorted(set(outputs) - set(keys)), alternative, specs)
-    for signature, key in keys.items():
+    for signature, key in _fitting(outputs, specs, alternative).items():
       name = f"{alternative}:{signature}" if alternative else signature
       signatures[name] = _signature(
         model, receiver.functions[alternative], specs, key, outputs[key]
@@ -86,23 +84,28 @@ def write(model, plan, receiver, export_dir_base, assets_extra=None):
   return path
 
 
-def _fitting(outputs, specs):
+def _fitting(outputs, specs, alternative):
   """Returns which output each signature of a receiver gives, by name.
 
   Classify and Regress need serialized examples. Where they would have been the
-  default, and the receiver has none, the output named "predict" is.
+  default of the usual receiver, and it has none, the output "predict" is.
   """
-  fit = {
-    key: key
-    for key, output in outputs.items()
-    if _is_examples(specs) or not output.needs_examples
-  }
-  if DEFAULT_SERVING_KEY not in fit and _PREDICT in fit:
+  if _is_examples(specs):
+    return {key: key for key in outputs}
+  fit = {key: key for key, o in outputs.items() if not o.needs_examples}
+  if not alternative and DEFAULT_SERVING_KEY not in fit and _PREDICT in fit:
+    _logger.info(
+      "The signature %r of the SavedModel gives the outputs of %r, as its own "
+      "would need serialized examples.",
+      DEFAULT_SERVING_KEY,
+      _PREDICT,
+    )
     fit[DEFAULT_SERVING_KEY] = _PREDICT
+  _log_left_out(sorted(outputs.keys() - fit.keys()), specs, alternative)
   return fit
 
 
-def _log_left_out(keys, alternative, specs):
+def _log_left_out(keys, specs, alternative):
   if not keys:
     return
   # Of several ways in, not all are for examples.

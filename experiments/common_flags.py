@@ -54,8 +54,9 @@ def define_common_flags(values=FLAGS):
   boolean(
     "use_fp16",
     False,
-    "Compute in bfloat16. It has the range of float32, so that, other than "
-    "float16, it needs no loss scaling.",
+    "Compute in bfloat16, in all layers but the last (a linear model has no "
+    "others). It has the range of float32, so that, other than float16, it "
+    "needs no loss scaling.",
   )
   boolean(
     "self_test",
@@ -79,14 +80,7 @@ def given_fields(values, config_class):
     ValueError: a common flag was given that the experiment does not know.
   """
   names = {field.name for field in dataclasses.fields(config_class)}
-  common = flags.FlagValues()
-  define_common_flags(common)
-  unknown = [n for n in set(common) - names if values[n].present]
-  if unknown:
-    raise ValueError(
-      f"this experiment has no use for {', '.join(f'--{n}' for n in unknown)}; "
-      "leave it out (--help lists all flags)."
-    )
+  _check_used(values, names)
   given = {
     name: values[name].value
     for name in names & set(values)
@@ -95,3 +89,20 @@ def given_fields(values, config_class):
   for name in given.keys() & _FOLDERS:
     given[name] = os.path.expanduser(given[name])
   return given
+
+
+def _check_used(values, names):
+  """Makes sure that no common flag was given but those of some names."""
+  common = flags.FlagValues()
+  define_common_flags(common)
+  unused = [
+    f"--{name}"
+    for name in sorted(set(common) & set(values) - names)
+    if not values[name].using_default_value
+  ]
+  if unused:
+    known = [f"--{name}" for name in sorted(names & set(values))]
+    raise ValueError(
+      f"flags must be the experiment's, but it has no use for "
+      f"{', '.join(unused)}; it has {', '.join(known)}."
+    )

@@ -228,10 +228,11 @@ def _parsed(number, records):
 def _problem(path, compression, num_good):
   """Returns what is wrong behind the first `num_good` records of a file."""
   path, number = path.decode(), int(num_good)
-  if not compression and not number and _looks_compressed(path):
+  found = "" if compression or number else _compression_of_content(path)
+  if found:
     return (
-      f"{path} must hold TFRecords, but looks compressed; pass "
-      "compression='GZIP' or 'ZLIB'."
+      f"{path} must hold records as they are, but looks compressed; pass "
+      f"compression={found!r}, or name it with the ending {_ENDINGS[found]}."
     )
   records = tf.data.TFRecordDataset(path, compression.decode())
   for record in records.ignore_errors().skip(number).as_numpy_iterator():
@@ -250,13 +251,17 @@ def _problem(path, compression, num_good):
   )
 
 
-def _looks_compressed(path):
-  """Whether a file begins as those of gzip (RFC 1952) or zlib (RFC 1950) do."""
-  with tf.io.gfile.GFile(path, "rb") as file:
-    start = file.read(2)
-  return start == b"\x1f\x8b" or (
-    start[:1] == b"\x78" and int.from_bytes(start, "big") % 31 == 0
-  )
+def _compression_of_content(path):
+  """Returns "GZIP" or "ZLIB" if a file begins as such files do, else ""."""
+  with tf.io.gfile.GFile(path, "rb") as stream:
+    start = stream.read(_START_BYTES)
+  for compression, window_bits in _WINDOW_BITS.items():
+    try:
+      if zlib.decompressobj(window_bits).decompress(start, 1):
+        return compression
+    except zlib.error:
+      pass
+  return ""
 
 
 def _check_features(feature_spec, label_name):

@@ -204,14 +204,40 @@ class SignatureTest(tf.test.TestCase, parameterized.TestCase):
         "predict": export.PredictOutput({"y": y}),
       }
 
-    with self.assertLogs("tensorflow", "WARNING") as logs:
+    with self.assertLogs("tensorflow", "INFO") as logs:
       path = self.export(outputs, RAW)
-    self.assertIn("['regression'] are left out", logs.output[0])
-    self.assertIn("need one string tensor", logs.output[0])
+    (default,) = [x for x in logs.output if "gives the outputs of" in x]
+    self.assertStartsWith(default, "INFO")
+    self.assertIn("'serving_default' of the SavedModel gives the out", default)
+    (left_out,) = [x for x in logs.output if x.startswith("WARNING")]
+    self.assertIn("['regression'] are left out", left_out)
+    self.assertIn("need one string tensor", left_out)
     # What it can serve takes the place of the default.
     self.assertCountEqual(signatures_of(path), ["predict", "serving_default"])
     for name in ("predict", "serving_default"):
       self.assertAllClose(served(path, name, x=[1.0]), {"y": [0.8]})
+
+  def test_an_alternative_without_examples_is_no_reason_to_warn(self):
+    def outputs(y):
+      return {
+        "serving_default": export.RegressionOutput(y),
+        "predict": export.PredictOutput({"y": y}),
+      }
+
+    def receiver_fn():
+      receiver = PARSING()
+      return export.ServingInputReceiver(
+        receiver.features, receiver.receiver_tensors, {"raw": receiver.features}
+      )
+
+    with self.assertLogs("tensorflow", "INFO") as logs:
+      path = self.export(outputs, receiver_fn)
+    self.assertEmpty([x for x in logs.output if x.startswith("WARNING")])
+    self.assertIn("INFO", "".join(x for x in logs.output if "left out" in x))
+    self.assertCountEqual(
+      signatures_of(path), ["predict", "serving_default", "raw:predict"]
+    )
+    self.assertAllClose(served(path, "raw:predict", x=[1.0]), {"y": [0.8]})
 
   def test_no_signature_fits(self):
     with (

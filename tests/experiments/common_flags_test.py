@@ -50,8 +50,24 @@ class CommonFlagsTest(absltest.TestCase):
       common_flags.given_fields(parse("--seed=0", "--data_dir=~/d"), Config),
       {"seed": 0, "data_dir": os.path.expanduser("~/d"), "use_fp16": False},
     )
-    with self.assertRaisesRegex(ValueError, "no use for --batch_size;"):
-      common_flags.given_fields(parse("--batch_size=3"), Config)
+    with self.assertRaisesRegex(
+      ValueError,
+      "no use for --batch_size, --download; it has --data_dir, --seed, "
+      "--train_steps, --use_fp16.$",
+    ):
+      common_flags.given_fields(
+        parse("--batch_size=3", "--nodownload", "--seed=3"), Config
+      )
+
+  def test_flags_of_others_are_left_alone(self):
+    @dataclasses.dataclass
+    class Config:
+      seed: int
+
+    values = parse()
+    flags.DEFINE_integer("verbosity", 0, "As absl's.", flag_values=values)
+    values(["main", "--verbosity=1", "--seed=3"])
+    self.assertEqual(common_flags.given_fields(values, Config), {"seed": 3})
 
   def test_the_global_flags_stay_as_they_are(self):
     parse()

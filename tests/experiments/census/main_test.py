@@ -53,6 +53,12 @@ class ConfigFromFlagsTest(tf.test.TestCase):
       ),
     )
 
+  def test_a_common_flag_that_it_does_not_have(self):
+    with self.assertRaisesRegex(
+      ValueError, "no use for --use_fp16; it has .*--batch_size.*--model_type"
+    ):
+      parse("--use_fp16")
+
   def test_short_names(self):
     self.assertEqual(
       parse(
