@@ -21,6 +21,7 @@ records that wait in its buffer are part of the checkpoint.
 """
 
 import functools
+import zlib
 
 import tensorflow as tf
 from google.protobuf import message
@@ -33,6 +34,9 @@ _CHUNK_RECORDS = 128
 _MAX_RECORDS = 1 << 40
 # Bytes around a record: its length, and checksums of the length and of it.
 _FRAME_BYTES = 16
+# Bytes that show whether a file is compressed, and what zlib calls the forms.
+_START_BYTES = 4096
+_WINDOW_BITS = {"GZIP": 16 + zlib.MAX_WBITS, "ZLIB": zlib.MAX_WBITS}
 _FEATURES = (
   tf.io.FixedLenFeature,
   tf.io.FixedLenSequenceFeature,
@@ -230,9 +234,10 @@ def _problem(path, compression, num_good):
   path, number = path.decode(), int(num_good)
   found = "" if compression or number else _compression_of_content(path)
   if found:
+    # (Without quotes: TensorFlow's error would show them as \'.)
     return (
       f"{path} must hold records as they are, but looks compressed; pass "
-      f"compression={found!r}, or name it with the ending {_ENDINGS[found]}."
+      f"compression={found}."
     )
   records = tf.data.TFRecordDataset(path, compression.decode())
   for record in records.ignore_errors().skip(number).as_numpy_iterator():

@@ -259,14 +259,21 @@ class DamageTest(_TestCase):
     self.check(self.write_bytes(content + b"abc"), 201, "must have its length")
     self.check(self.write_bytes(b"hello, world" * 3), 1, "must have its length")
 
-  @parameterized.parameters(gzip.compress, zlib.compress)
-  def test_a_compressed_file_without_its_ending(self, compress):
+  @parameterized.parameters(("GZIP", gzip.compress), ("ZLIB", zlib.compress))
+  def test_a_compressed_file_without_its_ending(self, compression, compress):
     content = self.content([_example(x=[1], y=[1])] * 20)
     path = self.write_bytes(compress(content))
     with self.assertRaisesRegex(
-      tf.errors.InvalidArgumentError, f"{path} .*looks compressed"
+      tf.errors.InvalidArgumentError,
+      f"{path} .*looks compressed; pass compression={compression}[.]",
     ):
       list(_input_fn(path)())
+
+  def test_a_length_that_is_the_start_of_a_zlib_file(self):
+    content = bytearray(self.content([b"a" * 0x178]))
+    self.assertEqual(content[:2], b"\x78\x01")
+    content[9] ^= 1
+    self.check(self.write_bytes(content), 1, "must have its length")
 
   def test_the_file_is_named_among_others(self):
     self.shards(200, 200, 200)
