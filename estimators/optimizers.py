@@ -1,10 +1,10 @@
 """Optimizers for sparse gradients, and what any optimizer needs of those.
 
 `Ftrl` and `Adagrad` are those of Keras with the step done by TensorFlow's fused
-kernels. They are several times faster on the many small variables of a linear
-model, and rows (of an embedding, of a column's weights) that a batch did not
-use are neither read nor changed. Keras has no public way to an optimizer's
-slots; their private names stand in this module alone.
+kernels: one operation for each variable, of which a linear model has many. Rows
+(of an embedding, of a column's weights) that a batch did not use are neither
+read nor changed. Keras has no public way to an optimizer's slots; their private
+names stand in this module alone.
 """
 
 import keras

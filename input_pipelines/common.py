@@ -93,6 +93,33 @@ def shuffled(dataset, buffer_size, seed, epoch_seed):
   return tf.data.experimental.from_variant(variant, dataset.element_spec)
 
 
+def batches(elements, parse, label_name, batch_size, endless):
+  """Returns the dataset of features, or of (features, labels), in batches.
+
+  Args:
+    elements: `tf.data.Dataset` of what was read, one example each.
+    parse: function of a batch of elements that returns its features, a new
+      dictionary of name to tensor.
+    label_name: str, the feature that is the label; or None.
+    batch_size: int.
+    endless: bool, whether there are epochs without end; then the sizes of
+      batches are static.
+  """
+
+  @no_autograph
+  def parsed(*batch):
+    features = parse(*batch)
+    if label_name is None:
+      return features
+    labels = features.pop(label_name)
+    return features, labels
+
+  # Batches first: a whole one is parsed at once.
+  dataset = elements.batch(batch_size, drop_remainder=endless)
+  dataset = dataset.map(parsed, PARALLEL_CALLS, deterministic=True)
+  return dataset.prefetch(PREFETCHED_BATCHES).with_options(plain_options())
+
+
 def plain_options():
   """Returns options that leave the pipeline as it is written.
 

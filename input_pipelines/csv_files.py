@@ -119,19 +119,13 @@ def csv_input_fn(
         return lines
       return common.shuffled(lines, shuffle_buffer_size, seed, epoch_seed)
 
-    @common.no_autograph
-    def decode(lines):
-      features = rows.decode(lines)
-      if label_name is None:
-        return features
-      labels = features.pop(label_name)
-      return features, labels
-
-    dataset = epochs.flat_map(read_epoch)
-    dataset = dataset.batch(batch_size, drop_remainder=num_epochs is None)
-    dataset = dataset.map(decode, common.PARALLEL_CALLS, deterministic=True)
-    dataset = dataset.prefetch(common.PREFETCHED_BATCHES)
-    return dataset.with_options(common.plain_options())
+    return common.batches(
+      epochs.flat_map(read_epoch),
+      rows.decode,
+      label_name,
+      batch_size,
+      endless=num_epochs is None,
+    )
 
   if shuffle and seed is None:
     return build

@@ -116,21 +116,18 @@ def tfrecord_input_fn(
         return records
       return common.shuffled(records, shuffle_buffer_size, seed, epoch_seed)
 
-    @common.no_autograph
     def parse(records, places):
-      features = tf.io.parse_example(
+      return tf.io.parse_example(
         records, feature_spec, example_names=reader.names(places)
       )
-      if label_name is None:
-        return features
-      labels = features.pop(label_name)
-      return features, labels
 
-    dataset = common.epoch_seeds(num_epochs, seed).flat_map(read_epoch)
-    dataset = dataset.batch(batch_size, drop_remainder=num_epochs is None)
-    dataset = dataset.map(parse, common.PARALLEL_CALLS, deterministic=True)
-    dataset = dataset.prefetch(common.PREFETCHED_BATCHES)
-    return dataset.with_options(common.plain_options())
+    return common.batches(
+      common.epoch_seeds(num_epochs, seed).flat_map(read_epoch),
+      parse,
+      label_name,
+      batch_size,
+      endless=num_epochs is None,
+    )
 
   if shuffle and seed is None:
     return build
