@@ -92,6 +92,7 @@ class NearestTest(tf.test.TestCase, parameterized.TestCase):
     done = subprocess.run(
       [sys.executable, "-X", "importtime", "-m", "tools.nearest"]
       + [f"--vectors={self.path}", "nearby", "king", "--num=2"],
+      cwd=os.path.dirname(os.path.dirname(nearest.__file__)),
       capture_output=True,
       text=True,
       check=True,
