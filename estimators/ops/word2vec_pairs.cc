@@ -13,6 +13,8 @@ constexpr int kSentenceWords = 1000;
 // a sentence would seem to hang.
 constexpr double kLeastKept = 1e-3;
 constexpr int64_t kMostScanned = 100 * 1000 * 1000;
+// Positions beyond it are none: no training reads so many words.
+constexpr int64_t kMostWords = int64_t{1} << 50;
 // Of so many shards the last sentence is remembered.
 constexpr size_t kMostShards = 64;
 
@@ -20,6 +22,13 @@ absl::Status TooFewKept(double kept) {
   return absl::InvalidArgumentError(absl::StrCat(
       "subsampling must leave at least 0.1 % of the words, but it leaves ",
       100 * kept, " %; raise subsample, or turn it off by 0"));
+}
+
+absl::Status NoPosition(Position position) {
+  return absl::InvalidArgumentError(absl::StrCat(
+      "position must be [0, 0] or the next_position of a call with the same "
+      "arguments, but is [",
+      position.word, ", ", position.pair, "]"));
 }
 
 }  // namespace
@@ -68,16 +77,13 @@ absl::StatusOr<PairStream::Progress> PairStream::Read(Position position,
   Position& next = progress.next;
   const int64_t shard_words = num_words * (shard.index + 1) / shard.count -
                               num_words * shard.index / shard.count;
+  if (next.word < 0 || next.word > kMostWords) return NoPosition(position);
   for (int64_t filled = 0; filled < n;) {
     auto found = SentenceAt(next.word, shard);
     if (!found.ok()) return found.status();
     const Sentence& sentence = **found;
     const int64_t num_pairs = static_cast<int64_t>(sentence.pairs.size());
-    if (next.word < 0 || next.pair < 0 || next.pair > num_pairs) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "position must be [0, 0] or the next_position of a call with the "
-          "same arguments, but is [", next.word, ", ", next.pair, "]"));
-    }
+    if (next.pair < 0 || next.pair > num_pairs) return NoPosition(position);
     for (; filled < n && next.pair < num_pairs; ++filled, ++next.pair) {
       const Pair& pair = sentence.pairs[next.pair];
       examples[filled] = pair.example;
@@ -124,7 +130,8 @@ PairStream::MakeSentence(int64_t word, Shard shard) const {
   for (; kept.size() < kSentenceWords; ++word) {
     if (word - sentence->begin > kMostScanned) return TooFewKept(0);
     const int64_t place = begin + word % size;
-    const uint64_t number = word / size * num_words + place;
+    const uint64_t number =
+        static_cast<uint64_t>(word / size) * num_words + place;
     const int32_t id = corpus_->ids[place];
     if (Uniform(keeps_(number)) < keep_[id]) kept.push_back({id, word, number});
   }

@@ -1,0 +1,174 @@
+"""Random input at the border of the ops: an error or a result, no crash."""
+
+import os
+import random
+import unittest
+
+import numpy as np
+import tensorflow as tf
+
+from estimators.ops import word2vec
+
+CALLS = 400
+VOCAB_SIZE = 11
+DIM = 5
+REFUSALS = (tf.errors.InvalidArgumentError, ValueError)
+
+
+def mutated(rng, value):
+  """Returns a tensor that is no longer, or hardly, what was needed."""
+  value = np.array(value)
+  kind = rng.randrange(7)
+  if kind == 0:
+    return value[:0] if value.ndim else value[None]
+  if kind == 1:
+    return value[None]
+  if kind == 2:
+    return value.reshape(-1)[0] if value.size else value
+  if kind == 3:
+    return np.concatenate([value.reshape(-1)] * 2)
+  if kind == 4:
+    return value[1:] if value.ndim else value
+  extremes = (
+    [np.nan, np.inf, -np.inf, 1e38, -1e38, 0.0]
+    if value.dtype.kind == "f"
+    else [-1, -2, VOCAB_SIZE, *(np.iinfo(value.dtype).max - np.arange(2)),
+          np.iinfo(value.dtype).min]
+  )  # fmt: skip
+  flat = value.reshape(-1).copy()
+  for _ in range(rng.randrange(1, 4) if flat.size else 0):
+    flat[rng.randrange(flat.size)] = rng.choice(extremes)
+  return flat.reshape(value.shape)
+
+
+def some_mutated(rng, arguments):
+  """Mutates none, one, or two of the arguments."""
+  names = rng.sample(sorted(arguments), rng.randrange(3))
+  return arguments | {name: mutated(rng, arguments[name]) for name in names}
+
+
+@unittest.skipIf(word2vec._ops() is None, "there is no C++ compiler")
+class RandomInputTest(tf.test.TestCase):
+  def setUp(self):
+    super().setUp()
+    self.noise = word2vec.noise_table(tf.range(1, VOCAB_SIZE + 1))
+    self.refused = self.done = 0
+
+  def call(self, op, variables, arguments):
+    """Calls an op; a refused call must leave the variables as they were."""
+    before = [variable.numpy() for variable in variables]
+    handles = [variable.handle for variable in variables]
+    try:
+      op(*handles, **arguments)
+      self.done += 1
+    except REFUSALS:
+      self.refused += 1
+      for variable, value in zip(variables, before, strict=True):
+        np.testing.assert_array_equal(variable, value)
+
+  def assertSawBoth(self):
+    self.assertGreater(self.done, CALLS // 10)
+    self.assertGreater(self.refused, CALLS // 10)
+
+  def variables(self, rng):
+    shapes = [[VOCAB_SIZE, DIM]] * 2
+    if rng.random() < 0.1:
+      shapes[rng.randrange(2)] = rng.choice(
+        [[], [VOCAB_SIZE], [0, DIM], [VOCAB_SIZE, 0], [3, 3], [1, 2, 3]]
+      )
+    return [tf.Variable(tf.ones(shape)) for shape in shapes]
+
+  def test_train_sentences(self):
+    op = word2vec._ops().estimators_train_sentences_word2vec
+    rng, numbers = random.Random(1), np.random.default_rng(1)
+    for _ in range(CALLS):
+      batch, length = rng.randrange(4), rng.randrange(20)
+      arguments = {
+        "sentences": numbers.integers(
+          -1, VOCAB_SIZE, [batch, length], np.int32
+        ),
+        "positions": numbers.integers(0, 10**12, [batch]),
+        "learning_rates": numbers.random(batch, np.float32),
+        "keep": numbers.random(VOCAB_SIZE, np.float32),
+        "noise_thresholds": self.noise.thresholds,
+        "noise_aliases": self.noise.aliases,
+      }
+      settings = {
+        "window_size": rng.choice([1, 2, 5, 40, 10**6]),
+        "num_negative_samples": rng.choice([0, 1, 5, 100, 10**9]),
+        "num_threads": rng.randrange(4),
+        "seed": rng.choice([0, -1, 2**62]),
+      }
+      self.call(
+        op, self.variables(rng), some_mutated(rng, arguments) | settings
+      )
+    self.assertSawBoth()
+
+  def test_neg_train(self):
+    op = word2vec._ops().estimators_neg_train_word2vec
+    rng, numbers = random.Random(2), np.random.default_rng(2)
+    for _ in range(CALLS):
+      batch = rng.randrange(6)
+      arguments = {
+        "examples": numbers.integers(0, VOCAB_SIZE, [batch], np.int32),
+        "labels": numbers.integers(0, VOCAB_SIZE, [batch], np.int32),
+        "learning_rate": np.float32(rng.random()),
+        "noise_thresholds": self.noise.thresholds,
+        "noise_aliases": self.noise.aliases,
+        "first_example": np.int64(rng.randrange(10**12)),
+      }
+      settings = {"num_negative_samples": rng.randrange(30), "seed": -7}
+      self.call(
+        op, self.variables(rng), some_mutated(rng, arguments) | settings
+      )
+    self.assertSawBoth()
+
+  def test_skipgram(self):
+    op = word2vec._ops().estimators_skipgram_word2vec
+    rng = random.Random(3)
+    path = os.path.join(self.get_temp_dir(), "corpus")
+    with open(path, "w") as file:
+      file.write("a b c d e f g a b a " * 8)
+    for _ in range(CALLS):
+      arguments = {
+        "position": np.array([rng.randrange(10**6), 0]),
+        "shard": np.array([rng.randrange(3), 3]),
+      }
+      settings = {
+        "batch_size": rng.choice([1, 16, 5000]),
+        "window_size": rng.choice([1, 5, 8]),
+        "min_count": rng.choice([0, 1, 9, 10**6]),
+        "subsample": rng.choice([0.0, 1e-3, 1.0, 1e30, float("inf")]),
+        "seed": rng.randrange(-5, 5),
+        "filename": path,
+      }
+      self.call(op, [], some_mutated(rng, arguments) | settings)
+    self.assertSawBoth()
+
+  def test_corpus(self):
+    op = word2vec._ops().estimators_corpus_word2vec
+    rng = random.Random(4)
+    path = os.path.join(self.get_temp_dir(), "corpus")
+    for _ in range(CALLS):
+      alphabet = rng.choice([b"ab \n", b"a\xc3\xa4 ", bytes(range(256))])
+      content = bytes(rng.choices(alphabet, k=rng.randrange(200)))
+      with open(path, "wb") as file:
+        file.write(content)
+      self.call(op, [], {"filename": path, "min_count": 1, "window_size": 1})
+      try:
+        content.decode()
+        is_text = True
+      except UnicodeDecodeError:
+        is_text = False
+      # Python says which bytes are text, too.
+      enough = len(content.split()) >= 10
+      self.done_as_expected(is_text and enough)
+    self.assertSawBoth()
+
+  def done_as_expected(self, expected):
+    self.expected = getattr(self, "expected", 0) + expected
+    self.assertEqual(self.done, self.expected)
+
+
+if __name__ == "__main__":
+  tf.test.main()
