@@ -21,7 +21,8 @@ subsampling:
 Epochs count from 0. Both are functions of their arguments alone: no state, and
 no random numbers but those drawn by a word's place. Iterators can be saved, and
 go on exactly. A dataset may be restored from a state in which that of the epoch
-before it has ended: then it begins at its beginning, or is empty once.
+before it has ended: then it begins at its beginning, or is empty once. So it
+does with another number of shards.
 """
 
 import tensorflow as tf
@@ -120,9 +121,10 @@ def pairs(filename, epoch, num_words, batch_size=500, num_shards=1, **settings):
 class _Shards:
   """The state of `pairs`: how far each shard was read.
 
-  It is a dictionary: `epoch`, int64; `positions`, int64 [shards, 2], as
-  `skipgram` takes and gives them; `words`, int64 [shards], the words of the
-  shard, over all epochs, up to the end of the last batch from it.
+  It is a dictionary: `epoch`, int64 [2], of which epoch it is, and of how many
+  shards; `positions`, int64 [shards, 2], as `skipgram` takes and gives them;
+  `words`, int64 [shards], the words of the shard, over all epochs, up to the
+  end of the last batch from it.
   """
 
   def __init__(self, epoch, num_words, num_shards):
@@ -130,7 +132,7 @@ class _Shards:
     sizes = [
       end - begin for begin, end in zip(bounds[:-1], bounds[1:], strict=True)
     ]
-    self._epoch = epoch
+    self._epoch = [epoch, num_shards]
     self._words_before = epoch * num_words
     self._begins = [epoch * size for size in sizes]
     self._ends = [(epoch + 1) * size for size in sizes]
@@ -146,10 +148,8 @@ class _Shards:
 
   def of_this_epoch(self, state):
     """Returns the state, or that of the start if it is of another epoch."""
-    is_this = state["epoch"] == self._epoch
-    return tf.nest.map_structure(
-      lambda here, start: tf.where(is_this, here, start), state, self.start()
-    )
+    is_this = tf.reduce_all(state["epoch"] == self._epoch)
+    return tf.cond(is_this, lambda: state, self.start)
 
   def most_left(self, state):
     return tf.argmax(self._ends - state["words"])

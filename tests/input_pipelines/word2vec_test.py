@@ -188,21 +188,23 @@ class PairsTest(PairsTestCase):
 class SavedIteratorTest(PairsTestCase):
   """Iterators that are saved and restored."""
 
-  def dataset(self, kind, epoch):
+  def dataset(self, kind, epoch, num_shards=3):
     if kind == "sentences":
       ids = tf.range(40, dtype=tf.int32)
       return word2vec.sentences(ids, epoch, batch_size=3, sentence_words=2)
     text = self.text(LETTERS + LETTERS)
-    return word2vec.pairs(text, epoch, 24, batch_size=6, num_shards=3, **PAIRS)
+    return word2vec.pairs(
+      text, epoch, 24, batch_size=6, num_shards=num_shards, **PAIRS
+    )
 
-  def rest_after(self, kind, num_batches, epoch=0):
-    """Saves after some batches of epoch 0; returns the rest of an epoch."""
+  def rest_after(self, kind, num_batches, *others):
+    """Saves after some batches of epoch 0; returns what follows, or another."""
     path = os.path.join(self.get_temp_dir(), "iterator")
     iterator = iter(self.dataset(kind, 0))
     for _ in range(num_batches):
       next(iterator)
     tf.train.Checkpoint(iterator=iterator).write(path)
-    restored = iter(self.dataset(kind, epoch))
+    restored = iter(self.dataset(kind, *(others or [0])))
     tf.train.Checkpoint(iterator=restored).read(path)
     return [
       {name: value.numpy().tolist() for name, value in batch.items()}
@@ -218,8 +220,14 @@ class SavedIteratorTest(PairsTestCase):
   @parameterized.parameters("sentences", "pairs")
   def test_after_the_last_batch_comes_the_next_epoch(self, kind):
     # Whether the saved iterator has noticed its end is a matter of timing.
-    rest = self.rest_after(kind, len(listed(self.dataset(kind, 0))), epoch=1)
+    rest = self.rest_after(kind, len(listed(self.dataset(kind, 0))), 1)
     self.assertIn(rest, ([], listed(self.dataset(kind, 1))))
+
+  def test_with_another_number_of_shards_the_epoch_begins_anew(self):
+    # But for what waits to be given out.
+    rest = self.rest_after("pairs", 1, 0, 2)
+    expected = listed(self.dataset("pairs", 0, 2))
+    self.assertEqual(rest[-len(expected) :], expected)
 
 
 if __name__ == "__main__":

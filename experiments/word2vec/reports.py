@@ -1,0 +1,109 @@
+"""What is told of a training by the clock, as hooks."""
+
+import sys
+import time
+
+import tensorflow as tf
+import tqdm
+
+from estimators import Hook
+from estimators.hooks import PeriodicHook, Timer
+from estimators.progress import progress_is_shown
+
+
+class Meter(Hook):
+  """Measures the training of all calls of `Estimator.train`.
+
+  Attributes:
+    words: int, the words that were trained on; those of each call count from
+      `words_before`, which is to be set before it.
+    seconds: float, of training, without what comes before and after it.
+    loss: float, that of the last step; None before the first.
+  """
+
+  tensors = {"words": "words_processed"}
+
+  def __init__(self):
+    self.words, self.seconds, self.loss = 0, 0.0, None
+    self.words_before = 0
+
+  def next_step(self, step):
+    return None
+
+  def begin(self, run):
+    self._time = time.perf_counter()
+
+  def after_run(self, run):
+    now, words = time.perf_counter(), int(run.values["words"])
+    self.words += words - self.words_before
+    self.seconds += now - self._time
+    self.words_before, self._time, self.loss = words, now, run.loss
+
+  def words_per_second(self):
+    return self.words / self.seconds
+
+
+class _Report(PeriodicHook):
+  """Calls `report(run, words_per_second)` every so often.
+
+  Args:
+    every_secs: float.
+  """
+
+  tensors = {"words": "words_processed", "rate": "learning_rate"}
+
+  def __init__(self, every_secs):
+    super().__init__(Timer(every_secs=every_secs))
+
+  def begin(self, run):
+    super().begin(run)
+    self._words = None
+
+  def act(self, run, seconds, steps):
+    before, self._words = self._words, int(run.values["words"])
+    if before is not None:
+      self.report(run, (self._words - before) / max(seconds, 1e-6))
+
+
+class ProgressLine(_Report):
+  """Prints a line of progress over the one before it.
+
+  Args:
+    every_secs: float.
+    words_per_epoch: int.
+  """
+
+  def __init__(self, every_secs, words_per_epoch):
+    super().__init__(every_secs)
+    self._words_per_epoch = words_per_epoch
+
+  def begin(self, run):
+    super().begin(run)
+    self._is_open = False
+
+  def report(self, run, words_per_second):
+    epoch = (self._words - 1) // self._words_per_epoch
+    rate = run.values["rate"]
+    line = (
+      f"Epoch {epoch:4d} Step {run.global_step:8d}: lr = {rate:5.3f} "
+      f"loss = {run.loss:6.2f} words/sec = {words_per_second:8.0f}"
+    )
+    # The bar of a terminal would be written over it.
+    self._is_open = not progress_is_shown()
+    tqdm.tqdm.write(line, sys.stdout, "\r" if self._is_open else "\n")
+    sys.stdout.flush()
+
+  def end(self, run):
+    if self._is_open:
+      print(flush=True)
+
+
+class Summaries(_Report):
+  """Writes loss, learning rate and words per second as summaries."""
+
+  def report(self, run, words_per_second):
+    with run.writer.as_default(step=run.global_step - 1):
+      tf.summary.scalar("loss", run.loss)
+      tf.summary.scalar("learning_rate", run.values["rate"])
+      tf.summary.scalar("words_per_second", words_per_second)
+    run.writer.flush()  # so that TensorBoard shows it while it trains
