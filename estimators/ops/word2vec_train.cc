@@ -66,7 +66,9 @@ W2V_INLINE void ForRows(int num_rows, const F& f) {
   }
 }
 
-double SoftPlus(double x) { return std::log1p(std::exp(-std::abs(x))) + std::fmax(x, 0); }
+double SoftPlus(double x) {
+  return std::log1p(std::exp(-std::abs(x))) + std::fmax(x, 0);
+}
 
 // Adds the losses of the window, whose logits are in its errors.
 void AddLoss(const Window& w) {
@@ -244,7 +246,7 @@ void SentenceTrainer::Train(const Sentence& sentence, Loss* loss) {
 void SentenceTrainer::Keep(const Sentence& sentence) {
   words_.clear();
   for (int i = 0; i < sentence.num_words; ++i) {
-    const uint64_t number = sentence.position + i;
+    const uint64_t number = static_cast<uint64_t>(sentence.position) + i;
     const int32_t id = sentence.words[i];
     if (Uniform(keeps_(number)) < settings_.keep[id]) {
       words_.push_back({id, number});
@@ -303,7 +305,8 @@ void TrainPairs(const Embeddings& embeddings, const int32_t* examples,
       for (int k = 0; k < dim; ++k) u[k] += g * v[k];
     };
     train(labels[i], 1);
-    const uint64_t number = static_cast<uint64_t>(first + i) * num_negatives;
+    const uint64_t number =
+        (static_cast<uint64_t>(first) + i) * num_negatives;
     for (int j = 0; j < num_negatives; ++j) {
       const int32_t id = noise(negatives(number + j));
       if (id != labels[i]) train(id, 0);

@@ -326,7 +326,8 @@ class TrainSentencesTest(tf.test.TestCase, parameterized.TestCase):
     self.assertLess(losses[-1], losses[0])
     unit = tf.math.l2_normalize(w_in, 1).numpy()[1:-1]
     cosines = unit @ unit.T
-    self.assertGreater(cosines[::2, ::2].min(), cosines[::2, 1::2].max())
+    beside, apart = cosines[::2, ::2].mean(), cosines[::2, 1::2].mean()
+    self.assertGreater(beside - apart, 0.4)
 
   def test_the_loss_of_untrained_vectors(self):
     # All logits are 0: a pair and each of its negatives cost log 2.
