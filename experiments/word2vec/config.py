@@ -107,7 +107,7 @@ SELF_TEST = {
   "basic": dict(
     embedding_size=16, num_neg_samples=8, num_skips=1, train_steps=2_000
   ),
-  "batched": dict(embedding_size=16, num_neg_samples=8, epochs_to_train=3),
+  "batched": dict(embedding_size=16, num_neg_samples=8, epochs_to_train=1),
   "optimized": dict(
     embedding_size=16, num_neg_samples=5, epochs_to_train=10, learning_rate=0.1
   ),

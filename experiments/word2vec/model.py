@@ -123,13 +123,16 @@ def train_basic(config, text):
   operation of the update. So do the functions that the next two return.
   """
   words_of_batch = config.batch_size // config.num_skips
-  num_sampled = min(config.num_neg_samples, len(text.words))
   rate = tf.constant(config.learning_rate)
 
   def step(vectors, features):
     words = (get_global_step().read_value() + 1) * words_of_batch
     loss, train_op = basic.loss_and_train_op(
-      vectors, features, config.learning_rate, num_sampled, config.seed
+      vectors,
+      features,
+      config.learning_rate,
+      config.num_neg_samples,
+      config.seed,
     )
     return words, rate, loss, train_op
 

@@ -1,0 +1,114 @@
+import contextlib
+import io
+import types
+from unittest import mock
+
+import tensorflow as tf
+
+from estimators import summaries
+from experiments.word2vec import reports
+from tests.estimators.helpers import new_folder, scalars
+
+
+def run_of(folder=None):
+  return types.SimpleNamespace(
+    global_step=0,
+    step=0,
+    loss=None,
+    values={},
+    writer=summaries.writer_for(folder) if folder else None,
+  )
+
+
+def take(hook, run, step, words, loss=2.0, rate=0.5):
+  """Tells a hook of a step."""
+  run.global_step = run.step = step
+  run.loss, run.values = loss, {"words": words, "rate": rate}
+  hook.after_run(run)
+
+
+class Clock:
+  """Stands for the `time` module where a timer asks it."""
+
+  now = 100.0
+
+  def monotonic(self):
+    return self.now
+
+  perf_counter = monotonic
+
+
+class ReportsTest(tf.test.TestCase):
+  def setUp(self):
+    super().setUp()
+    self.clock = Clock()
+    self.enter_context(mock.patch.object(reports, "time", self.clock))
+    original = reports.Timer
+    self.enter_context(
+      mock.patch.object(
+        reports,
+        "Timer",
+        lambda **kwargs: original(**kwargs, clock=self.clock.monotonic),
+      )
+    )
+
+  def test_the_meter_adds_up_the_calls_of_train(self):
+    meter, run = reports.Meter(), run_of()
+    for words_before in (50, 100):  # The second begins where it was told to.
+      meter.words_before = words_before
+      meter.begin(run)
+      for words in (10, 30):
+        self.clock.now += 2
+        take(meter, run, 1, words_before + words, loss=words / 10)
+      self.clock.now += 1000  # an evaluation
+    self.assertEqual(meter.words, 60)
+    self.assertEqual(meter.seconds, 8)
+    self.assertEqual(meter.words_per_second(), 7.5)
+    self.assertEqual(meter.loss, 3.0)
+
+  def progress(self, words):
+    hook, run = reports.ProgressLine(5, words_per_epoch=1000), run_of()
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+      hook.begin(run)
+      for step, count in enumerate(words, 1):
+        take(hook, run, step, count, loss=1.234, rate=0.02468)
+        self.clock.now += 2.5
+      hook.end(run)
+    return out.getvalue()
+
+  def test_a_line_of_progress(self):
+    # The first step only starts the clock; 5 s later there is a line.
+    self.assertEqual(
+      self.progress([800, 900, 1000, 1800, 2000]),
+      "Epoch    0 Step        3: lr = 0.025 loss =   1.23 "
+      "words/sec =       40\r"
+      "Epoch    1 Step        5: lr = 0.025 loss =   1.23 "
+      "words/sec =      200\r\n",
+    )
+
+  def test_no_line_is_ended_that_was_not_begun(self):
+    self.assertEqual(self.progress([100, 200]), "")
+
+  def test_on_a_terminal_lines_stay_above_the_bar(self):
+    with mock.patch.object(reports, "progress_is_shown", return_value=True):
+      self.assertRegex(self.progress([0, 0, 50]), r"words/sec = +10\n$")
+
+  def test_summaries(self):
+    folder = new_folder()
+    hook, run = reports.Summaries(5), run_of(folder)
+    hook.begin(run)
+    take(hook, run, 1, 100)
+    self.clock.now += 5
+    take(hook, run, 3, 250, loss=0.75, rate=0.25)
+    self.assertEqual(
+      scalars(folder),
+      {
+        "loss": {2: 0.75},
+        "learning_rate": {2: 0.25},
+        "words_per_second": {2: 30.0},
+      },
+    )
+
+
+if __name__ == "__main__":
+  tf.test.main()
