@@ -4,9 +4,12 @@
     python -m tools.benchmark runner --model=cnn --steps=300 --rounds=3
     python -m tools.benchmark runner --peer_python=~/tf215/bin/python --readme
     python -m tools.benchmark census --data_dir=~/data/census --epochs=2
+    python -m tools.benchmark word2vec --train_data=text8 --rounds=3
 
 `census` compares the canned estimators, with all of their defaults, on the
-columns of the wide & deep tutorial; see benchmark_census.py.
+columns of the wide & deep tutorial; see benchmark_census.py. `word2vec`
+compares the C++ ops with gensim on a text, and with --eval_data also by the
+analogies that both get right; see benchmark_word2vec.py.
 
 In `runner` all train the same network on the same invented images: 6,000 rows
 of 784 numbers, batches of 100, plain SGD at 0.001. The Estimator, the
@@ -34,7 +37,7 @@ import tempfile
 
 from absl import app, flags
 
-from tools import benchmark_census
+from tools import benchmark_census, benchmark_word2vec
 from tools.benchmark_programs import (
   WARMUP_STEPS,
   InGraphLoop,
@@ -49,18 +52,30 @@ DEFAULT_STEPS = {"softmax": 5000, "cnn": 200}
 STEPS_PER_EXECUTION = 50
 
 # Which measurements are compared, and whether more is faster.
-RATIOS = {
-  "estimator_train_over_in_graph_loop_train": True,
-  "estimator_train_over_keras_fit_train": True,
-  "estimator_train_over_keras_fit_50_train": True,
-  "estimator_train_over_tf_estimator_train": True,
-  "estimator_train_call_over_tf_estimator_train_call": True,
-  "estimator_evaluate_6000_over_tf_estimator_evaluate_6000": False,
-  "estimator_predict_1_over_tf_estimator_predict_1": False,
-} | {
-  f"estimator_{name}_over_tf_estimator_{name}": True
-  for model_type in benchmark_census.MODEL_TYPES
-  for name in (f"{model_type}_rows", f"{model_type}_rows_call")
+RATIOS = (
+  {
+    "estimator_train_over_in_graph_loop_train": True,
+    "estimator_train_over_keras_fit_train": True,
+    "estimator_train_over_keras_fit_50_train": True,
+    "estimator_train_over_tf_estimator_train": True,
+    "estimator_train_call_over_tf_estimator_train_call": True,
+    "estimator_evaluate_6000_over_tf_estimator_evaluate_6000": False,
+    "estimator_predict_1_over_tf_estimator_predict_1": False,
+  }
+  | {
+    f"estimator_{name}_over_tf_estimator_{name}": True
+    for model_type in benchmark_census.MODEL_TYPES
+    for name in (f"{model_type}_rows", f"{model_type}_rows_call")
+  }
+  | benchmark_word2vec.RATIOS
+)
+# By how the names of measurements end.
+_UNITS = {
+  "_rows": "rows/s",
+  "_rows_call": "rows/s",
+  "_words": "words/s",
+  "_mb": "MB",
+  "_right": "%",
 }
 
 
@@ -74,12 +89,15 @@ def define_flags(values=flags.FLAGS):
     lower_bound=2 * WARMUP_STEPS, flag_values=values,
   )  # fmt: skip
   flags.DEFINE_integer(
-    "epochs", 2, "Epochs of each call of census.", lower_bound=1,
-    flag_values=values,
+    "epochs", None, "Epochs of each call of census, else 2, and word2vec, "
+    "else 1.", lower_bound=1, flag_values=values,
   )  # fmt: skip
-  flags.DEFINE_string(
-    "data_dir", None, "Folder of the census files.", flag_values=values
-  )
+  for name, text in {
+    "data_dir": "Folder of the census files.",
+    "train_data": "Text for word2vec.",
+    "eval_data": "Analogies for word2vec.",
+  }.items():
+    flags.DEFINE_string(name, None, text, flag_values=values)
   flags.DEFINE_integer(
     "rounds", 5, "How often each is measured.", lower_bound=1,
     flag_values=values,
@@ -120,8 +138,9 @@ def report(measured):
 
 
 def _unit(name):
-  if "_rows" in name:
-    return "rows/s"
+  for end, unit in _UNITS.items():
+    if name.endswith(end):
+      return unit
   return "steps/s" if "_train" in name else "s/call"
 
 
@@ -176,15 +195,23 @@ def main(argv):
         raise app.UsageError("census needs --data_dir, the folder of its files")
       place = "census"
       measured = benchmark_census_models(
-        values.epochs, values.rounds, values.data_dir, values.peer_python
+        values.epochs or 2, values.rounds, values.data_dir, values.peer_python
       )
+    case ["word2vec"]:
+      if not values.train_data:
+        raise app.UsageError("word2vec needs --train_data, a text")
+      place = "word2vec"
+      programs = benchmark_word2vec.programs(
+        values.train_data, values.eval_data, values.epochs or 1
+      )
+      measured = measure_in_turn(programs, values.rounds)
     case _:
       raise app.UsageError(
-        "the one argument is what to measure: runner, census"
+        "the one argument is what to measure: runner, census, word2vec"
       )
   lines = report(measured)
   print("\n".join(lines))
-  if not values.peer_python:
+  if place != "word2vec" and not values.peer_python:
     print(
       "tf_estimator skipped: name a Python that has it by --peer_python",
       file=sys.stderr,
