@@ -228,8 +228,8 @@ def _run(command):
   )
   if done.returncode:
     raise BuildError(
-      f"the compiler must accept the sources, and {shlex.join(command)} ended "
-      f"with {done.returncode}:\n{done.stdout}"
+      f"the compiler must accept the sources, and it ended with "
+      f"{done.returncode}.\n{shlex.join(command)}\n{done.stdout}"
     )
 
 
@@ -238,12 +238,9 @@ def _shortened(message, num_errors=3):
   head, *output = message.splitlines()
   if not output:
     return head
-  errors = [line for line in output if "error" in line.lower()] or output
-  errors = "\n".join(errors[:num_errors])
-  return (
-    f"the compiler did not accept the sources.\n{errors}\nSee it all by "
-    f"`{COMMAND}`; another compiler can be named in CXX."
-  )
+  errors = [line for line in output[1:] if "error" in line.lower()]
+  advice = f"See it all by `{COMMAND}`; CXX may name another compiler."
+  return "\n".join([head, *errors[:num_errors], advice])
 
 
 @functools.cache
