@@ -10,6 +10,7 @@ import tempfile
 import unittest
 from unittest import mock
 
+import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 
@@ -24,6 +25,33 @@ extern "C" __attribute__((visibility("default"))) int answer() {
 """
 KERNELS = "int add(int a, int b) { return a + b; }\n"
 HEADER = "constexpr int kForty = 40;\n"
+# An op that reads behind its input, for 0, overflows an int, for 1, or does
+# nothing wrong, for 2.
+WRONG_OPS = """
+#include <limits>
+#include "tensorflow/core/framework/op.h"
+#include "tensorflow/core/framework/op_kernel.h"
+REGISTER_OP("EstimatorsWrong").Input("x: int32").Output("y: int32");
+class Wrong : public tensorflow::OpKernel {
+ public:
+  using OpKernel::OpKernel;
+  void Compute(tensorflow::OpKernelContext* context) override {
+    const auto x = context->input(0).flat<int>();
+    const int sum = x(0) == 1 ? std::numeric_limits<int>::max() : 1;
+    tensorflow::Tensor* y;
+    OP_REQUIRES_OK(context, context->allocate_output(0, {}, &y));
+    y->scalar<int>()() = sum + x.data()[x(0) == 0 ? x.size() : 0];
+  }
+};
+REGISTER_KERNEL_BUILDER(Name("EstimatorsWrong").Device("CPU"), Wrong);
+"""
+RUN_WRONG = """
+import sys
+import tensorflow as tf
+ops = tf.load_op_library(sys.argv[1])
+x = tf.fill([64], int(sys.argv[2]))
+print("sum", int(ops.estimators_wrong(x)))
+"""
 # Stands for TensorFlow, which takes seconds to import.
 STUB = """
 __version__ = "9.8.7"
@@ -300,3 +328,28 @@ class BuildTest(parameterized.TestCase):
   def test_names_of_this_project(self):
     self.assertIn("word2vec", build.names())
     self.assertEqual(build.names(self.folder), ["toy"])
+
+  @pytest.mark.slow
+  @unittest.skipUnless(shutil.which("g++"), "there is no g++")
+  def test_sanitizers_end_what_is_wrong(self):
+    self.write(wrong_ops=WRONG_OPS)
+    self.set_environment(ESTIMATORS_OPS_SANITIZE="1", CXX="g++")
+    path = build.build("wrong", self.folder)
+    preload = []
+    for name in ("libasan.so", "libstdc++.so"):
+      command = ["g++", f"-print-file-name={name}"]
+      preload.append(subprocess.check_output(command, text=True).strip())
+    for case, expected in enumerate(
+      ("heap-buffer-overflow", "signed integer overflow", "")
+    ):
+      with self.subTest(case):
+        program = subprocess.run(
+          [sys.executable, "-c", RUN_WRONG, path, str(case)],
+          env=os.environ
+          | {"LD_PRELOAD": " ".join(preload), "ASAN_OPTIONS": "detect_leaks=0"},
+          capture_output=True,
+          text=True,
+        )
+        self.assertIn(expected, program.stderr)
+        self.assertEqual(program.returncode == 0, case == 2, program.stderr)
+        self.assertEqual(program.stdout, "sum 3\n" if case == 2 else "")
