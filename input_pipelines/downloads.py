@@ -9,7 +9,9 @@ import dataclasses
 import hashlib
 import http.client
 import os
+import shutil
 import urllib.request
+import zipfile
 
 import tqdm
 
@@ -26,12 +28,17 @@ class File:
     size: int, bytes.
     sha256: str, hexadecimal digest.
     urls: tuple of str, where it is to be had, tried in this order.
+    unpacked: str, the name of the one file in this zip archive, which is
+      unpacked beside it; None for a file that is used as it is.
+    unpacked_size: int, bytes of that file.
   """
 
   name: str
   size: int
   sha256: str
   urls: tuple[str, ...]
+  unpacked: str | None = None
+  unpacked_size: int | None = None
 
 
 def _mnist(name, size, sha256):
@@ -83,6 +90,25 @@ DATASETS = {
       "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
     ),
   ),
+  "word2vec": (
+    File(
+      "text8.zip",
+      31344016,
+      "a6640522afe85d1963ad56c05b0ede0a0c000dddc9671758a6cc09b7a38e5232",
+      ("http://mattmahoney.net/dc/text8.zip",),
+      unpacked="text8",
+      unpacked_size=100_000_000,
+    ),
+    File(
+      "questions-words.txt",
+      603955,
+      "8c29b3332afc46f3fb8be04cb5297bf96f39aa7131272dff57869b4485b22a36",
+      (
+        "https://raw.githubusercontent.com/tmikolov/word2vec/"
+        "20c129af10659f7c50e86e3be406df663beff438/questions-words.txt",
+      ),
+    ),
+  ),
 }
 
 
@@ -98,11 +124,13 @@ def download(dataset, data_dir):
     data_dir: str, the folder to fill; made if need be.
 
   Returns:
-    list of str, the paths of the data set's files.
+    list of str, the paths of the data set's files; of an archive, that of what
+    was in it.
 
   Raises:
     ValueError: the data set is unknown.
-    DownloadError: a file could not be had from any of its mirrors.
+    DownloadError: a file could not be had from any of its mirrors, or an
+      archive does not hold what it must.
     OSError: the folder cannot be written.
   """
   if dataset not in DATASETS:
@@ -111,7 +139,11 @@ def download(dataset, data_dir):
     )
   data_dir = os.path.expanduser(data_dir)
   os.makedirs(data_dir, exist_ok=True)
-  return [fetch(file, data_dir) for file in DATASETS[dataset]]
+  paths = []
+  for file in DATASETS[dataset]:
+    path = fetch(file, data_dir)
+    paths.append(unpack(file, data_dir) if file.unpacked else path)
+  return paths
 
 
 def fetch(file, data_dir):
@@ -155,6 +187,41 @@ def fetch(file, data_dir):
     + "\n  ".join(failures)
     + f"\nTry again later, or put the file into {data_dir} yourself."
   )
+
+
+def unpack(file, data_dir):
+  """Makes sure that the file in a zip archive lies beside it, and whole.
+
+  Only the name and the size that the table gives are ever written, to
+  `NAME.part`, which is then renamed.
+
+  Args:
+    file: File whose `unpacked` is given, and which was fetched.
+    data_dir: str, the folder of the archive.
+
+  Returns:
+    str, the path of the unpacked file.
+
+  Raises:
+    DownloadError: the archive holds something else.
+  """
+  path = os.path.join(data_dir, file.unpacked)
+  if _size(path) == file.unpacked_size:
+    print(f"{path} is there.")
+    return path
+  with zipfile.ZipFile(os.path.join(data_dir, file.name)) as archive:
+    found = {info.filename: info.file_size for info in archive.infolist()}
+    if found != {file.unpacked: file.unpacked_size}:
+      raise DownloadError(
+        f"{file.name} must hold one file, {file.unpacked} of "
+        f"{file.unpacked_size} bytes; got {found}. Fetch it again."
+      )
+    with archive.open(file.unpacked) as source:
+      with open(path + ".part", "wb") as output:
+        shutil.copyfileobj(source, output)
+  os.replace(path + ".part", path)
+  print(f"Unpacked {path}, {file.unpacked_size} bytes.")
+  return path
 
 
 def _fetch_from(url, file, part):

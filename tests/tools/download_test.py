@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import zipfile
 from unittest import mock
 
 import tensorflow as tf
@@ -161,7 +162,7 @@ class DownloadTest(tf.test.TestCase):
 
   def test_unknown_data_set(self):
     with self.assertRaisesRegex(
-      ValueError, r"one of \['census', 'mnist'\]; got 'nist'"
+      ValueError, r"one of \['census', 'mnist', 'word2vec'\]; got 'nist'"
     ):
       downloads.download("nist", self.data_dir)
 
@@ -180,6 +181,104 @@ class DownloadTest(tf.test.TestCase):
     self.assertEqual(4, self.output.getvalue().count("is there and right"))
 
 
+class UnpackTest(tf.test.TestCase):
+  def setUp(self):
+    super().setUp()
+    self.folder = self.new_folder()
+    self.file = downloads.File("a.zip", 1, "0", (), "text", 5)
+    self.path = os.path.join(self.folder, "text")
+
+  def new_folder(self):
+    folder = os.path.join(self.get_temp_dir(), self.id().split(".")[-1])
+    os.makedirs(folder)
+    return folder
+
+  def archive(self, **members):
+    with zipfile.ZipFile(os.path.join(self.folder, "a.zip"), "w") as archive:
+      for name, content in members.items():
+        archive.writestr(name.replace("__", "/"), content)
+
+  def unpack(self):
+    with contextlib.redirect_stdout(io.StringIO()) as output:
+      path = downloads.unpack(self.file, self.folder)
+    self.assertEqual(path, self.path)
+    return output.getvalue()
+
+  def content(self):
+    with open(self.path) as stream:
+      return stream.read()
+
+  def test_unpacks_beside_the_archive(self):
+    self.archive(text="words")
+    self.assertIn(f"Unpacked {self.path}, 5 bytes", self.unpack())
+    self.assertEqual(self.content(), "words")
+    self.assertCountEqual(os.listdir(self.folder), ["a.zip", "text"])
+
+  def test_a_second_time_unpacks_nothing(self):
+    self.archive(text="words")
+    self.unpack()
+    self.archive(text="WORDS")
+    self.assertIn("is there", self.unpack())
+    self.assertEqual(self.content(), "words")
+
+  def test_half_a_file_is_unpacked_again(self):
+    self.archive(text="words")
+    for name in ("text", "text.part"):
+      with open(os.path.join(self.folder, name), "w") as stream:
+        stream.write("wo")
+    self.unpack()
+    self.assertEqual(self.content(), "words")
+    self.assertCountEqual(os.listdir(self.folder), ["a.zip", "text"])
+
+  def test_a_failure_leaves_no_file_of_the_name(self):
+    self.archive(text="words")
+    with mock.patch("shutil.copyfileobj", side_effect=OSError("full")):
+      with self.assertRaisesRegex(OSError, "full"):
+        self.unpack()
+    self.assertFalse(os.path.exists(self.path))
+
+  def test_other_contents_are_refused(self):
+    for members in (
+      {"text": "words of more"},
+      {"other": "words"},
+      {"..__text": "words"},
+      {"text": "words", "more": ""},
+    ):
+      with self.subTest(members):
+        self.archive(**members)
+        with self.assertRaisesRegex(
+          downloads.DownloadError, "must hold one file, text of 5 bytes; got"
+        ):
+          self.unpack()
+        self.assertEqual(os.listdir(self.folder), ["a.zip"])
+
+  def test_download_fetches_and_unpacks(self):
+    self.archive(text="words")
+    with open(os.path.join(self.folder, "a.zip"), "rb") as stream:
+      digest = hashlib.sha256(stream.read()).hexdigest()
+    with open(os.path.join(self.folder, "b.txt"), "w"):
+      pass
+    empty = hashlib.sha256().hexdigest()
+    files = (
+      downloads.File("a.zip", 1, digest, (), "text", 5),
+      downloads.File("b.txt", 0, empty, ()),
+    )
+    with mock.patch.dict(downloads.DATASETS, toy=files):
+      with contextlib.redirect_stdout(io.StringIO()):
+        paths = downloads.download("toy", self.folder)
+    self.assertEqual(paths, [self.path, os.path.join(self.folder, "b.txt")])
+
+  def test_the_questions_against_the_published_file(self):
+    folder = os.path.join(os.environ.get("TEST_DATA_DIR", ""), "word2vec")
+    if not os.path.exists(os.path.join(folder, "questions-words.txt")):
+      self.skipTest("needs questions-words.txt in $TEST_DATA_DIR/word2vec")
+    _, questions = downloads.DATASETS["word2vec"]
+    with contextlib.redirect_stdout(io.StringIO()) as output:
+      path = downloads.fetch(questions, folder)
+    self.assertIn("is there and right", output.getvalue())
+    self.assertEqual(os.path.getsize(path), questions.size)
+
+
 class ProgramTest(tf.test.TestCase):
   def run_program(self, *args):
     return subprocess.run(
@@ -192,7 +291,9 @@ class ProgramTest(tf.test.TestCase):
   def test_unknown_data_set_fails(self):
     result = self.run_program("nist", f"--data_dir={self.get_temp_dir()}")
     self.assertEqual(1, result.returncode)
-    self.assertIn("one of ['census', 'mnist']; got 'nist'", result.stderr)
+    self.assertIn(
+      "one of ['census', 'mnist', 'word2vec']; got 'nist'", result.stderr
+    )
 
   def test_data_dir_is_required(self):
     result = self.run_program("mnist")
@@ -201,7 +302,7 @@ class ProgramTest(tf.test.TestCase):
 
   def test_names_one_data_set(self):
     with self.assertRaisesRegex(
-      app.UsageError, r"\['census', 'mnist'\]; got \[\]"
+      app.UsageError, r"\['census', 'mnist', 'word2vec'\]; got \[\]"
     ):
       download.main(["download"])
 
