@@ -112,7 +112,8 @@ def build(name, folder=FOLDER):
   stem = f"{stem}.tf{tf.__version__}"
   filename = f"{stem}.{_digest(flags, inputs)}.so"
   for place in (folder, _cache()):
-    if (place / filename).exists():
+    # Path.exists() raises where the cache may not be looked into.
+    if os.path.exists(place / filename):
       return str(place / filename)
   print(f"Building {filename}: 10 to 20 seconds, once.", file=sys.stderr)
   target = _writable(folder) / filename
@@ -227,7 +228,11 @@ def _as_system_headers(flags):
 
 def _run(command):
   done = subprocess.run(
-    command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    command,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.STDOUT,
+    text=True,
+    errors="replace",
   )
   if done.returncode:
     raise BuildError(

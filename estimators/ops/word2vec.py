@@ -22,6 +22,7 @@ from estimators.ops.word2vec_types import (
   Corpus,
   Noise,
   Skipgram,
+  check_threshold,
   keep_probability,
   noise_table,
 )
@@ -43,14 +44,24 @@ __all__ = [
 def _ops():
   """Returns the module of the C++ ops, or None where they cannot be built."""
   path = build.library("word2vec")
-  return tf.load_op_library(path) if path else None
+  try:
+    return tf.load_op_library(path) if path else None
+  except tf.errors.NotFoundError as error:
+    tf.get_logger().warning(
+      "The C++ ops of word2vec cannot be loaded, so that TensorFlow's own do "
+      "the same, far more slowly: %s. Delete %s, which builds it anew; CXX may "
+      "name another compiler.",
+      error,
+      path,
+    )
+    return None
 
 
 def load_corpus(filename, min_count=5, window_size=5):
   """Reads a text of words between white space.
 
   Args:
-    filename: str, a file in UTF-8.
+    filename: str, a file in UTF-8, which must stay as it is meanwhile.
     min_count: int, words that occur less often become UNK.
     window_size: int; the text must have ten times as many words.
 
@@ -91,7 +102,8 @@ def skipgram(
   of at most a reach that is drawn from 1 to window_size.
 
   Args:
-    filename, min_count: as for `load_corpus`.
+    filename, min_count: as for `load_corpus`. A process reads a file once: what
+      it becomes later is not seen.
     position: int64 [2]: the raw word where the sentence begins, counted over
       all epochs, and how many of its pairs were given out already. [0, 0] at
       first, then `next_position`.
@@ -108,9 +120,12 @@ def skipgram(
 
   Raises:
     tf.errors.NotFoundError, tf.errors.InvalidArgumentError: as for
-      `load_corpus`; or the position or the shard is none of this text.
+      `load_corpus`; or the position or the shard is none of this text, or
+      subsampling leaves less than 0.1 % of it.
+    ValueError: subsample is negative.
   """
   ops = _ops()
+  check_threshold(subsample)
   settings = {
     "batch_size": batch_size,
     "window_size": window_size,
@@ -149,8 +164,8 @@ def neg_train(
   at once, and the example's row of w_in at the pair's end.
 
   Args:
-    w_in, w_out: `tf.Variable`s, float32 [V, D], the vectors of examples and of
-      labels.
+    w_in, w_out: `tf.Variable`s on the CPU, float32 [V, D], the vectors of
+      examples and of labels.
     examples, labels: int32 [B], ids.
     learning_rate: float32 scalar.
     noise: `Noise`, from `noise_table`.
@@ -167,6 +182,7 @@ def neg_train(
       fit.
   """
   ops = _ops()
+  examples, labels = tf.cast(examples, tf.int32), tf.cast(labels, tf.int32)
   if ops is None:
     return word2vec_twin.neg_train(
       w_in,
@@ -216,11 +232,11 @@ def train_sentences(
   What is racy on purpose: threads do not wait for each other where they change
   the same row, so that now and then a change is lost, and two runs differ in
   their last digits (Recht et al. 2011, arXiv:1106.5730). With num_threads=1
-  nothing is racy.
+  nothing is racy; op determinism (tf.config.experimental) does not see to that.
 
   Args:
-    w_in, w_out: `tf.Variable`s, float32 [V, D], the vectors of neighbours and
-      of words.
+    w_in, w_out: `tf.Variable`s on the CPU, float32 [V, D], the vectors of
+      neighbours and of words.
     sentences: int32 [B, words], ids; a shorter sentence ends in -1.
     positions: int64 [B], the number of each sentence's first word in the whole
       training: epoch * N + its place.
@@ -240,6 +256,10 @@ def train_sentences(
       fit.
   """
   ops = _ops()
+  sentences, positions = (
+    tf.cast(sentences, tf.int32),
+    tf.cast(positions, tf.int64),
+  )
   settings = {"window_size": window_size, "seed": seed}
   if ops is None:
     return word2vec_twin.train_sentences(

@@ -41,7 +41,8 @@ class MappedFile {
   }
 
   absl::Status Open(const std::string& filename) {
-    file_ = open(filename.c_str(), O_RDONLY | O_CLOEXEC);
+    // Without O_NONBLOCK a pipe would be waited for.
+    file_ = open(filename.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (file_ < 0 || fstat(file_, &status_) != 0) {
       return CannotRead(filename, absl::StrCat("failed: ", strerror(errno)));
     }
@@ -50,7 +51,10 @@ class MappedFile {
     if (size_ == 0) return absl::OkStatus();
     void* data = mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file_, 0);
     if (data == MAP_FAILED) {
-      return CannotRead(filename, absl::StrCat("failed: ", strerror(errno)));
+      return absl::ResourceExhaustedError(absl::StrCat(
+          "the ", size_, " bytes of ", filename,
+          " must fit into the memory of this process, but mapping them failed: ",
+          strerror(errno), "; give it more, or a shorter text"));
     }
     data_ = data;
     madvise(data_, size_, MADV_SEQUENTIAL);
@@ -106,11 +110,15 @@ struct Tokens {
   std::vector<int32_t> ids;  // of all words of the text
 };
 
+// Ids are of 31 bits: no more words are read than these have room for.
+constexpr size_t kMaxWords = std::numeric_limits<int32_t>::max();
+
 Tokens Tokenize(std::string_view text) {
   Tokens tokens;
   std::unordered_map<std::string_view, int32_t> known;
   const char* const end = text.data() + text.size();
-  for (const char* p = text.data(); p < end;) {
+  for (const char* p = text.data();
+       p < end && tokens.ids.size() <= kMaxWords;) {
     if (IsSpace(*p)) {
       ++p;
       continue;
@@ -163,8 +171,7 @@ Corpus ToCorpus(Tokens tokens, int min_count) {
 }
 
 absl::StatusOr<Corpus> Parse(const std::string& filename,
-                             std::string_view text, int min_count,
-                             int64_t min_words) {
+                             std::string_view text, int min_count) {
   const size_t invalid = FindInvalidUtf8(text);
   if (invalid != std::string_view::npos) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -172,17 +179,11 @@ absl::StatusOr<Corpus> Parse(const std::string& filename,
         filename, " is not; convert the file (iconv), or unpack it"));
   }
   Tokens tokens = Tokenize(text);
-  const int64_t num_words = static_cast<int64_t>(tokens.ids.size());
-  if (num_words < min_words) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "the corpus must have at least ", min_words, " words, but ", filename,
-        " contains too little data: ", num_words,
-        " words; give a longer text, or a smaller window_size"));
-  }
-  if (num_words > std::numeric_limits<int32_t>::max()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "the corpus must have less than 2^31 words, but ", filename, " has ",
-        num_words, "; split the file"));
+  const size_t num_words = tokens.ids.size();
+  if (num_words > kMaxWords) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the corpus must have less than 2^31 words, but ",
+                     filename, " has more; split the file"));
   }
   const size_t unique = tokens.words.size();
   Corpus corpus = ToCorpus(std::move(tokens), min_count);
@@ -193,6 +194,29 @@ absl::StatusOr<Corpus> Parse(const std::string& filename,
   return corpus;
 }
 
+absl::Status CheckLength(const Corpus& corpus, const std::string& filename,
+                         int64_t min_words) {
+  if (corpus.num_words() >= min_words) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "the corpus must have at least ", min_words, " words, but ", filename,
+      " contains too little data: ", corpus.num_words(),
+      " words; give a longer text, or a smaller window_size"));
+}
+
+// What tells one file from another, or from what it was before.
+using FileKey = std::tuple<std::string, int, dev_t, ino_t, off_t, time_t, long>;
+
+FileKey KeyOf(const std::string& filename, int min_count,
+              const struct stat& status) {
+#if defined(__APPLE__)
+  const struct timespec& changed = status.st_mtimespec;
+#else
+  const struct timespec& changed = status.st_mtim;
+#endif
+  return {filename,       min_count,      status.st_dev, status.st_ino,
+          status.st_size, changed.tv_sec, changed.tv_nsec};
+}
+
 }  // namespace
 
 absl::StatusOr<Corpus> ReadCorpus(const std::string& filename, int min_count,
@@ -200,31 +224,34 @@ absl::StatusOr<Corpus> ReadCorpus(const std::string& filename, int min_count,
   MappedFile file;
   absl::Status status = file.Open(filename);
   if (!status.ok()) return status;
-  return Parse(filename, file.text(), min_count, min_words);
+  absl::StatusOr<Corpus> corpus = Parse(filename, file.text(), min_count);
+  if (corpus.ok()) status = CheckLength(*corpus, filename, min_words);
+  if (!status.ok()) return status;
+  return corpus;
 }
 
 absl::StatusOr<std::shared_ptr<const Corpus>> SharedCorpus(
     const std::string& filename, int min_count, int64_t min_words) {
-  using Key = std::tuple<std::string, int, int64_t, int64_t, int64_t, int64_t>;
   static std::mutex* const mutex = new std::mutex;
-  static auto* const known = new std::map<Key, std::weak_ptr<const Corpus>>;
+  static auto* const known = new std::map<FileKey, std::weak_ptr<const Corpus>>;
   MappedFile file;
   absl::Status status = file.Open(filename);
   if (!status.ok()) return status;
-  const struct stat& s = file.status();
-  const Key key(filename, min_count, min_words, s.st_size, s.st_mtim.tv_sec,
-                s.st_mtim.tv_nsec);
+  const FileKey key = KeyOf(filename, min_count, file.status());
   // Held while it is read, so that several instances read it once.
   std::lock_guard<std::mutex> lock(*mutex);
-  if (std::shared_ptr<const Corpus> corpus = (*known)[key].lock()) {
-    return corpus;
+  const auto entry = known->find(key);
+  std::shared_ptr<const Corpus> corpus;
+  if (entry != known->end()) corpus = entry->second.lock();
+  if (corpus == nullptr) {
+    absl::StatusOr<Corpus> read = Parse(filename, file.text(), min_count);
+    if (!read.ok()) return read.status();
+    corpus = std::make_shared<const Corpus>(*std::move(read));
+    (*known)[key] = corpus;
   }
-  absl::StatusOr<Corpus> read =
-      Parse(filename, file.text(), min_count, min_words);
-  if (!read.ok()) return read.status();
-  auto corpus = std::make_shared<const Corpus>(*std::move(read));
-  (*known)[key] = corpus;
-  return std::shared_ptr<const Corpus>(corpus);
+  status = CheckLength(*corpus, filename, min_words);
+  if (!status.ok()) return status;
+  return corpus;
 }
 
 }  // namespace word2vec

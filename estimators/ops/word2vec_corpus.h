@@ -24,15 +24,15 @@ struct Corpus {
 };
 
 // Reads a text of words between white space; UTF-8 or ASCII. The file is mapped
-// into memory while it is read.
+// into memory meanwhile: nobody may shorten it, which would end the process.
 //
 // min_count: words with fewer occurrences become UNK.
 // min_words: the least number of words that are enough.
 absl::StatusOr<Corpus> ReadCorpus(const std::string& filename, int min_count,
                                   int64_t min_words);
 
-// As ReadCorpus, but hands out one Corpus as long as somebody holds it, unless
-// the file has changed.
+// As ReadCorpus, but hands out one Corpus of a file as long as somebody holds it,
+// unless the file has changed since.
 absl::StatusOr<std::shared_ptr<const Corpus>> SharedCorpus(
     const std::string& filename, int min_count, int64_t min_words);
 

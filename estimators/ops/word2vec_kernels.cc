@@ -2,6 +2,7 @@
 // word2vec_corpus.h, word2vec_pairs.h and word2vec_train.h.
 #include <algorithm>
 #include <atomic>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <mutex>
@@ -35,8 +36,11 @@ using tensorflow::Var;
 // The seed's programs wanted this much of a text.
 constexpr int64_t kWindowsInCorpus = 10;
 
-// Columns are counted by ints.
-constexpr int64_t kMaxDim = 1 << 20;
+// More than anybody wants, and little enough that what a window needs fits into
+// memory.
+constexpr int64_t kMaxDim = 1 << 16;
+constexpr int kMaxWindow = 1000;
+constexpr int kMaxNegatives = 10000;
 
 // The numbers of a tensor, of which nothing is asked: not even, as Tensor's own
 // functions do, that they be aligned.
@@ -58,7 +62,7 @@ absl::Status Invalid(const Args&... args) {
 absl::Status CheckScalar(const Tensor& tensor, const char* name) {
   if (tensor.dims() == 0) return absl::OkStatus();
   return Invalid(name, " must be a scalar, but its shape is ",
-                 tensor.shape().DebugString());
+                 tensor.shape().DebugString(), "; give one number");
 }
 
 // Checks that a tensor is a vector of some length.
@@ -68,7 +72,15 @@ absl::Status CheckVector(const Tensor& tensor, const char* name,
     return absl::OkStatus();
   }
   return Invalid(name, " must be a vector of ", length,
-                 " numbers, but its shape is ", tensor.shape().DebugString());
+                 " numbers, but its shape is ", tensor.shape().DebugString(),
+                 "; is it of another batch or vocabulary?");
+}
+
+// Checks the number of negatives: millions would seem to hang.
+absl::Status CheckNegatives(int num_negatives) {
+  if (num_negatives <= kMaxNegatives) return absl::OkStatus();
+  return Invalid("num_negatives must be at most ", kMaxNegatives, ", but is ",
+                 num_negatives, "; 5 to 25 are usual");
 }
 
 // Checks that ids are those of words.
@@ -112,15 +124,14 @@ class LockedEmbeddings {
  public:
   // Nobody else reads or writes the variables between the steps of training.
   absl::Status Lock(OpKernelContext* context) {
-    TF_RETURN_IF_ERROR(tensorflow::LookupResource(
-        context, tensorflow::HandleFromInput(context, 0), &in_));
-    TF_RETURN_IF_ERROR(tensorflow::LookupResource(
-        context, tensorflow::HandleFromInput(context, 1), &out_));
+    TF_RETURN_IF_ERROR(Find(context, 0, &in_));
+    TF_RETURN_IF_ERROR(Find(context, 1, &out_));
     if (in_.get() == out_.get()) {
-      return Invalid("w_in and w_out must be two variables, but are one");
+      return Invalid(
+          "w_in and w_out must be two variables, but are one; make another");
     }
     // In the order of their addresses, so that two ops cannot lock each other.
-    const bool in_first = in_.get() < out_.get();
+    const bool in_first = std::less<Var*>()(in_.get(), out_.get());
     first_.emplace(*(in_first ? in_ : out_)->mu());
     second_.emplace(*(in_first ? out_ : in_)->mu());
     TF_RETURN_IF_ERROR(Check("w_in", in_.get()));
@@ -128,7 +139,8 @@ class LockedEmbeddings {
     if (in_->tensor()->shape() != out_->tensor()->shape()) {
       return Invalid("w_in and w_out must have one shape, but have ",
                      in_->tensor()->shape().DebugString(), " and ",
-                     out_->tensor()->shape().DebugString());
+                     out_->tensor()->shape().DebugString(),
+                     "; make both of one vocabulary");
     }
     TF_RETURN_IF_ERROR(MakeOwner(context, in_.get()));
     return MakeOwner(context, out_.get());
@@ -136,12 +148,19 @@ class LockedEmbeddings {
 
   Embeddings get() const {
     return {MutableData<float>(in_->tensor()),
-            MutableData<float>(out_->tensor()), vocab_size(),
+            MutableData<float>(out_->tensor()),
             static_cast<int>(in_->tensor()->dim_size(1))};
   }
   int64_t vocab_size() const { return in_->tensor()->dim_size(0); }
 
  private:
+  static absl::Status Find(OpKernelContext* context, int input,
+                           tensorflow::core::RefCountPtr<Var>* var) {
+    tensorflow::ResourceHandle handle;
+    TF_RETURN_IF_ERROR(tensorflow::HandleFromInput(context, input, &handle));
+    return tensorflow::LookupResource(context, handle, var);
+  }
+
   static absl::Status Check(const char* name, Var* var) {
     const Tensor& tensor = *var->tensor();
     if (!tensor.IsInitialized() || tensor.dtype() != tensorflow::DT_FLOAT ||
@@ -150,9 +169,11 @@ class LockedEmbeddings {
         tensor.dim_size(1) < 1 || tensor.dim_size(1) > kMaxDim) {
       return Invalid(name,
                      " must be an initialised float32 variable of shape "
-                     "[vocab_size, embedding_size], but is ",
+                     "[vocabulary, numbers of a vector], of which there may be "
+                     "1 to ",
+                     kMaxDim, ", but is ",
                      tensorflow::DataTypeString(tensor.dtype()), " ",
-                     tensor.shape().DebugString());
+                     tensor.shape().DebugString(), "; make it so");
     }
     return absl::OkStatus();
   }
@@ -283,6 +304,7 @@ class NegTrainOp : public OpKernel {
   explicit NegTrainOp(OpKernelConstruction* context) : OpKernel(context) {
     OP_REQUIRES_OK(context,
                    context->GetAttr("num_negative_samples", &num_negatives_));
+    OP_REQUIRES_OK(context, CheckNegatives(num_negatives_));
     OP_REQUIRES_OK(context, context->GetAttr("seed", &seed_));
   }
 
@@ -327,12 +349,10 @@ class TrainSentencesOp : public OpKernel {
     OP_REQUIRES_OK(context, context->GetAttr("seed", &seed_));
     OP_REQUIRES_OK(context, context->GetAttr("num_threads", &num_threads_));
     OP_REQUIRES_OK(context, context->GetAttr("instructions", &instructions));
-    OP_REQUIRES(context,
-                window_size_ <= kMaxWindow && num_negatives_ <= kMaxNegatives,
-                absl::InvalidArgumentError(absl::StrCat(
-                    "window_size and num_negatives must be at most ",
-                    kMaxWindow, " and ", kMaxNegatives, ", but are ",
-                    window_size_, " and ", num_negatives_)));
+    OP_REQUIRES_OK(context, CheckNegatives(num_negatives_));
+    OP_REQUIRES(context, window_size_ <= kMaxWindow,
+                Invalid("window_size must be at most ", kMaxWindow,
+                        ", but is ", window_size_, "; 5 is usual"));
     OP_REQUIRES_OK(context, Choose(instructions));
   }
 
@@ -359,9 +379,6 @@ class TrainSentencesOp : public OpKernel {
   }
 
  private:
-  static constexpr int kMaxWindow = 1000;
-  static constexpr int kMaxNegatives = 10000;
-
   absl::Status Choose(const std::string& name) {
     for (const auto& [known, instructions] :
          {std::make_pair("avx512", InstructionSet::kAvx512),
@@ -384,7 +401,8 @@ class TrainSentencesOp : public OpKernel {
     if (words.dims() != 2 ||
         words.dim_size(1) > std::numeric_limits<int32_t>::max()) {
       return Invalid("sentences must have the shape [batch, words], but have ",
-                     words.shape().DebugString());
+                     words.shape().DebugString(),
+                     "; put -1 after the words of shorter ones");
     }
     const int64_t batch_size = words.dim_size(0);
     const int64_t length = words.dim_size(1);
@@ -396,8 +414,9 @@ class TrainSentencesOp : public OpKernel {
     for (int64_t i = 0; i < batch_size; ++i) {
       const int32_t* const begin = Data<int32_t>(words) + i * length;
       const int32_t* const end = std::find(begin, begin + length, -1);
+      const std::string name = absl::StrCat("sentences[", i, "]");
       TF_RETURN_IF_ERROR(
-          CheckIds(begin, end - begin, "sentences", vocab_size));
+          CheckIds(begin, end - begin, name.c_str(), vocab_size));
       sentences->push_back({begin, static_cast<int>(end - begin),
                             Data<int64_t>(positions)[i],
                             Data<float>(learning_rates)[i]});

@@ -43,7 +43,9 @@ REGISTER_OP("Estimators>CorpusWord2vec")
     })
     .Doc(R"doc(Reads a text as word ids, with its vocabulary.)doc");
 
-// Not stateful: the stream is a function of the position.
+// Not stateful, since the position of an iterator that runs a stateful op is not
+// saved: what comes is a function of the position and of a file that must stay
+// as it is.
 REGISTER_OP("Estimators>SkipgramWord2vec")
     .Input("position: int64")
     .Input("shard: int64")
@@ -90,8 +92,9 @@ REGISTER_OP("Estimators>NegTrainWord2vec")
     .Attr("seed: int = 0")
     .SetIsStateful()
     .SetShapeFn([](InferenceContext* c) -> absl::Status {
-      const DimensionHandle batch_size = c->UnknownDim();
-      TF_RETURN_IF_ERROR(CheckVector(c, 2, batch_size));
+      TF_RETURN_IF_ERROR(CheckScalar(c, 0));
+      TF_RETURN_IF_ERROR(CheckScalar(c, 1));
+      TF_RETURN_IF_ERROR(CheckVector(c, 2, c->UnknownDim()));
       TF_RETURN_IF_ERROR(CheckVector(c, 3, c->NumElements(c->input(2))));
       TF_RETURN_IF_ERROR(CheckScalar(c, 4));
       TF_RETURN_IF_ERROR(CheckVector(c, 5, c->UnknownDim()));
@@ -117,6 +120,8 @@ REGISTER_OP("Estimators>TrainSentencesWord2vec")
     .Attr("instructions: {'best', 'scalar', 'avx2', 'avx512'} = 'best'")
     .SetIsStateful()
     .SetShapeFn([](InferenceContext* c) -> absl::Status {
+      TF_RETURN_IF_ERROR(CheckScalar(c, 0));
+      TF_RETURN_IF_ERROR(CheckScalar(c, 1));
       ShapeHandle sentences;
       TF_RETURN_IF_ERROR(c->WithRank(c->input(2), 2, &sentences));
       TF_RETURN_IF_ERROR(CheckVector(c, 3, c->Dim(sentences, 0)));

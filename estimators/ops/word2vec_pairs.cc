@@ -1,6 +1,7 @@
 #include "word2vec_pairs.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -38,8 +39,8 @@ absl::StatusOr<std::unique_ptr<PairStream>> PairStream::Create(
     int64_t seed) {
   if (!(subsample >= 0)) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "subsample must be a share of the corpus, or 0 for none, but is ",
-        subsample));
+        "subsample must be a share of the corpus, or 0 to keep all, but is ",
+        subsample, "; 1e-3 is usual"));
   }
   const double total = static_cast<double>(corpus->num_words());
   std::vector<float> keep;
@@ -90,6 +91,9 @@ absl::StatusOr<PairStream::Progress> PairStream::Read(Position position,
       labels[filled] = pair.label;
       progress.words_processed = pair.word + 1;
       progress.epoch = pair.word / shard_words;
+    }
+    if (progress.epoch > std::numeric_limits<int32_t>::max()) {
+      return NoPosition(position);
     }
     if (next.pair == num_pairs) next = {sentence.end, 0};
   }

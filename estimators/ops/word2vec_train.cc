@@ -181,7 +181,7 @@ TrainWindowAvx512(const Window& w) {
 }
 #endif
 
-auto WindowFunction(InstructionSet instructions) {
+auto WindowFunction([[maybe_unused]] InstructionSet instructions) {
 #if defined(__x86_64__)
   if (instructions == InstructionSet::kAvx512) return TrainWindowAvx512;
   if (instructions == InstructionSet::kAvx2) return TrainWindowAvx2;
@@ -221,11 +221,7 @@ SentenceTrainer::SentenceTrainer(InstructionSet instructions,
       train_window_(WindowFunction(instructions)),
       keeps_(settings.seed, kKeep),
       reaches_(settings.seed, kReach),
-      negatives_(settings.seed, kNegative) {
-  const size_t contexts = 2 * static_cast<size_t>(settings.window_size);
-  errors_.resize(contexts * (settings.num_negatives + 1));
-  changes_.resize(contexts * embeddings.dim);
-}
+      negatives_(settings.seed, kNegative) {}
 
 void SentenceTrainer::Train(const Sentence& sentence, Loss* loss) {
   Keep(sentence);
@@ -236,6 +232,7 @@ void SentenceTrainer::Train(const Sentence& sentence, Loss* loss) {
     std::swap(targets_, next_targets_);
     if (i + 1 < num_words) SetTargets(words_[i + 1], &next_targets_);
     SetContexts(i);
+    MakeRoom();
     train_window_({contexts_.data(), static_cast<int>(contexts_.size()),
                    targets_.data(), static_cast<int>(targets_.size()),
                    embeddings_.dim, sentence.learning_rate, errors_.data(),
@@ -284,6 +281,13 @@ void SentenceTrainer::SetContexts(int centre) {
                                                embeddings_.dim);
     }
   }
+}
+
+void SentenceTrainer::MakeRoom() {
+  const size_t errors = targets_.size() * contexts_.size();
+  const size_t changes = contexts_.size() * embeddings_.dim;
+  if (errors_.size() < errors) errors_.resize(errors);
+  if (changes_.size() < changes) changes_.resize(changes);
 }
 
 void TrainPairs(const Embeddings& embeddings, const int32_t* examples,

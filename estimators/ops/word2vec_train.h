@@ -9,11 +9,10 @@
 
 namespace word2vec {
 
-// The two matrices that are trained, row-major float [vocab_size, dim].
+// The two matrices that are trained, row-major float [vocabulary, dim].
 struct Embeddings {
   float* in;
   float* out;
-  int64_t vocab_size;
   int dim;
 };
 
@@ -21,7 +20,7 @@ struct Settings {
   int window_size;
   int num_negatives;
   int64_t seed;
-  const float* keep;  // [vocab_size], the share of a word that is kept
+  const float* keep;  // [vocabulary], the share of a word that is kept
   const NoiseTable* noise;
 };
 
@@ -84,6 +83,8 @@ class SentenceTrainer {
   void Keep(const Sentence& sentence);
   void SetTargets(const Word& word, std::vector<float*>* targets) const;
   void SetContexts(int centre);
+  // For errors_ and changes_ of the window that is set.
+  void MakeRoom();
 
   const Embeddings embeddings_;
   const Settings settings_;

@@ -14,6 +14,8 @@ from estimators.ops.word2vec_types import Corpus, Skipgram, keep_probability
 
 _SENTENCE_WORDS = 1000
 _LOSS_EVERY = 16  # windows
+_LEAST_KEPT = 1e-3
+_MOST_WORDS = 2**50
 _KEEP, _REACH, _NEGATIVE = range(3)  # the streams of draws
 
 
@@ -138,14 +140,22 @@ def skipgram(
   with tf.init_scope():
     corpus = _known_corpus(filename, min_count, window_size)
   keep = keep_probability(corpus.counts, subsample)
-  position = tf.cast(position, tf.int64)
-  place = _places(tf.size(corpus.ids, tf.int64), tf.cast(shard, tf.int64))
+  _check_kept(keep, corpus.counts)
+  position, shard = tf.cast(position, tf.int64), tf.cast(shard, tf.int64)
+  num_words = tf.size(corpus.ids, tf.int64)
+  _check(
+    (shard[0] >= 0) & (shard[0] < shard[1]) & (shard[1] <= num_words),
+    "shard must be (index, count) with 0 <= index < count, but is",
+    shard,
+  )
+  place = _places(num_words, shard)
 
   def is_short(word, pair, pairs):
     return tf.shape(pairs)[1] < batch_size
 
   def add_sentence(word, pair, pairs):
     end, found = _sentence(word, corpus.ids, keep, place, window_size, seed)
+    _check_position(word, pair, tf.shape(found, tf.int64)[1])
     wanted = batch_size - tf.shape(pairs, tf.int64)[1]
     stop = tf.minimum(pair + wanted, tf.shape(found, tf.int64)[1])
     pairs = tf.concat([pairs, found[:, pair:stop]], axis=1)
@@ -176,6 +186,30 @@ def skipgram(
     examples=tf.cast(examples, tf.int32),
     labels=tf.cast(labels, tf.int32),
     next_position=tf.stack([word, pair]),
+  )
+
+
+def _check(condition, message, value):
+  tf.debugging.Assert(condition, [message, value])
+
+
+def _check_position(word, pair, num_pairs):
+  _check(
+    (word >= 0) & (word <= _MOST_WORDS) & (pair >= 0) & (pair <= num_pairs),
+    "position must be [0, 0] or the next_position of a call with the same "
+    "arguments, but is",
+    [word, pair],
+  )
+
+
+def _check_kept(keep, counts):
+  kept = tf.reduce_sum(keep * tf.cast(counts, tf.float32))
+  share = kept / tf.reduce_sum(tf.cast(counts, tf.float32))
+  _check(
+    share >= _LEAST_KEPT,
+    "subsampling must leave at least 0.1 % of the words; raise subsample, or "
+    "turn it off by 0. It leaves the share",
+    share,
   )
 
 
@@ -279,8 +313,8 @@ def neg_train(
     w_in.scatter_add(tf.IndexedSlices(change[None], examples[i][None]))
     return (i + 1,)
 
-  tf.while_loop(lambda i: i < tf.size(examples), train_pair, (0,))
-  return tf.no_op()
+  done = tf.while_loop(lambda i: i < tf.size(examples), train_pair, (0,))
+  return tf.group(done)
 
 
 def train_sentences(

@@ -69,15 +69,30 @@ def keep_probability(counts, threshold=1e-3):
   Returns:
     float32 [V], each in (0, 1].
 
+  Raises:
+    ValueError: threshold is negative.
+
   Source: word2vec.c of Mikolov et al. 2013, arXiv:1310.4546, keeps
   sqrt(t / f) + t / f, more than their eq. 5.
   """
+  check_threshold(threshold)
   counts = tf.cast(counts, tf.float64)
-  if threshold <= 0:
+  if threshold == 0:
     return tf.ones_like(counts, tf.float32)
+  # As the attribute of an op has it.
+  threshold = tf.cast(tf.constant(threshold, tf.float32), tf.float64)
   ratio = threshold * tf.reduce_sum(counts) / tf.maximum(counts, 1)
   keep = tf.where(counts > 0, tf.minimum(tf.sqrt(ratio) + ratio, 1), 1)
   return tf.cast(keep, tf.float32)
+
+
+def check_threshold(threshold):
+  """Raises ValueError where a threshold of subsampling is none."""
+  if not threshold >= 0:
+    raise ValueError(
+      "the threshold of subsampling must be a share of the text, or 0 to keep "
+      f"all, but is {threshold}; 1e-3 is usual."
+    )
 
 
 def noise_table(counts, power=0.75):

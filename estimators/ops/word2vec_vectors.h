@@ -10,6 +10,7 @@
 #include <tuple>
 
 // Vectors never pass between functions, as all here are inlined.
+#pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wpsabi"
 
 #define W2V_INLINE inline __attribute__((always_inline))
@@ -46,7 +47,7 @@ template <typename V, typename... Narrower, typename F>
 W2V_INLINE void ForColumns(int column, int dim, const F& f) {
   for (; column + kWidth<V> <= dim; column += kWidth<V>) {
     f(static_cast<V*>(nullptr), column);
-  };
+  }
   if constexpr (sizeof...(Narrower) > 0) {
     ForColumns<Narrower...>(column, dim, f);
   }
@@ -100,5 +101,7 @@ W2V_INLINE void Dots(const float* const* rows, const float* row, int dim,
 }
 
 }  // namespace word2vec
+
+#pragma GCC diagnostic pop
 
 #endif  // ESTIMATORS_OPS_WORD2VEC_VECTORS_H_

@@ -58,6 +58,9 @@ class RandomInputTest(tf.test.TestCase):
     """Calls an op; a refused call must leave the variables as they were."""
     before = [variable.numpy() for variable in variables]
     handles = [variable.handle for variable in variables]
+    if handles and "same" in arguments:
+      handles = [handles[0]] * 2
+    arguments = {k: v for k, v in arguments.items() if k != "same"}
     try:
       op(*handles, **arguments)
       self.done += 1
@@ -117,7 +120,12 @@ class RandomInputTest(tf.test.TestCase):
         "noise_aliases": self.noise.aliases,
         "first_example": np.int64(rng.randrange(10**12)),
       }
-      settings = {"num_negative_samples": rng.randrange(30), "seed": -7}
+      settings = {
+        "num_negative_samples": rng.choice([0, 1, 29, 2**31 - 1]),
+        "seed": -7,
+      }
+      if rng.random() < 0.1:
+        settings["same"] = True
       self.call(
         op, self.variables(rng), some_mutated(rng, arguments) | settings
       )
@@ -149,6 +157,7 @@ class RandomInputTest(tf.test.TestCase):
     op = word2vec._ops().estimators_corpus_word2vec
     rng = random.Random(4)
     path = os.path.join(self.get_temp_dir(), "corpus")
+    expected = 0
     for _ in range(CALLS):
       alphabet = rng.choice([b"ab \n", b"a\xc3\xa4 ", bytes(range(256))])
       content = bytes(rng.choices(alphabet, k=rng.randrange(200)))
@@ -162,12 +171,40 @@ class RandomInputTest(tf.test.TestCase):
         is_text = False
       # Python says which bytes are text, too.
       enough = len(content.split()) >= 10
-      self.done_as_expected(is_text and enough)
+      expected += is_text and enough
+      self.assertEqual(self.done, expected)
     self.assertSawBoth()
 
-  def done_as_expected(self, expected):
-    self.expected = getattr(self, "expected", 0) + expected
-    self.assertEqual(self.done, self.expected)
+  def test_a_handle_that_is_none(self):
+    variable = tf.Variable(tf.ones([VOCAB_SIZE, DIM]))
+
+    @tf.function
+    def train(begin):
+      nothing = tf.stack([variable.handle])[begin:begin]
+      return word2vec._ops().estimators_neg_train_word2vec(
+        nothing, variable.handle, [1], [2], 0.1, *self.noise,
+        tf.constant(0, tf.int64), num_negative_samples=1,
+      )  # fmt: skip
+
+    with self.assertRaises((ValueError, tf.errors.InvalidArgumentError)):
+      train(tf.constant(1))
+
+  def test_a_pipe_is_no_corpus(self):
+    path = os.path.join(self.get_temp_dir(), "pipe")
+    os.mkfifo(path)
+    with self.assertRaisesRegex(tf.errors.NotFoundError, "is no file"):
+      word2vec.load_corpus(path)
+
+  def test_rooms_for_large_windows_are_as_large_as_needed(self):
+    # Windows of 1,000 words of 65,536 numbers would take 0.5 GB.
+    shape = [3, 1 << 16]
+    w_in, w_out = tf.Variable(tf.ones(shape)), tf.Variable(tf.zeros(shape))
+    word2vec.train_sentences(
+      w_in, w_out, [[1, 2, 1]], [0], [0.1], tf.ones([3]),
+      word2vec.noise_table(tf.constant([0, 1, 1])), window_size=1000,
+      num_negatives=1, num_threads=1,
+    )  # fmt: skip
+    self.assertGreater(float(tf.reduce_max(tf.abs(w_out))), 0.0)
 
 
 if __name__ == "__main__":

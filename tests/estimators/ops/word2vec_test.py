@@ -4,6 +4,7 @@ import collections
 import pathlib
 import random
 import unittest
+from unittest import mock
 
 import numpy as np
 import tensorflow as tf
@@ -163,16 +164,51 @@ class SkipgramTest(tf.test.TestCase, parameterized.TestCase):
         )
 
   def test_subsampling_that_leaves_nothing_is_refused(self):
-    for subsample, message in ((1e-12, "raise subsample"), (-1.0, "share")):
-      with self.assertRaisesRegex(tf.errors.InvalidArgumentError, message):
-        word2vec.skipgram(
-          corpus_file(self),
-          [0, 0],
-          batch_size=1,
-          window_size=1,
-          min_count=1,
-          subsample=subsample,
-        )
+    for module in (word2vec, word2vec_twin):
+      with self.assertRaisesRegex(
+        tf.errors.InvalidArgumentError, "raise subsample"
+      ):
+        module.skipgram(
+          corpus_file(self), [0, 0], batch_size=1, window_size=1, min_count=1,
+          subsample=1e-12,
+        )  # fmt: skip
+    with self.assertRaisesRegex(ValueError, "0 to keep all, but is -1"):
+      word2vec.skipgram(corpus_file(self), [0, 0], batch_size=1, subsample=-1.0)
+
+  def test_a_changed_file_is_read_anew(self):
+    path = corpus_file(self, "old " * 50)
+    settings = {"batch_size": 1, "min_count": 1}
+    old = word2vec.skipgram(path, [0, 0], **settings, seed=1)
+    corpus_file(self, "newer " * 50)
+    # Another seed makes another kernel.
+    new = word2vec.skipgram(path, [0, 0], **settings, seed=2)
+    self.assertEqual(old.vocab_word.numpy().tolist(), [b"UNK", b"old"])
+    self.assertEqual(new.vocab_word.numpy().tolist(), [b"UNK", b"newer"])
+
+  def test_another_window_may_want_more_of_the_text(self):
+    path = corpus_file(self, "word " * 50)
+    word2vec.skipgram(path, [0, 0], batch_size=1, window_size=5)
+    with self.assertRaisesRegex(
+      tf.errors.InvalidArgumentError, "at least 60 words.*too little data: 50"
+    ):
+      word2vec.skipgram(path, [0, 0], batch_size=1, window_size=6)
+
+  def test_subsampling_keeps_the_share_that_it_should(self):
+    # `often` is half of the text, the others are some hundred times rarer.
+    rng = random.Random(1)
+    words = [f"w{rng.randrange(300)}" for _ in range(50_000)]
+    text = " ".join(f"often {word}" for word in words)
+    path = corpus_file(self, text)
+    pairs = word2vec.skipgram(
+      path, [0, 0], batch_size=200_000, window_size=1, min_count=1,
+      subsample=0.01,
+    )  # fmt: skip
+    # With a window of 1 each word but the ends is the example of two pairs.
+    share = np.mean(pairs.examples.numpy() == 1)
+    keep = np.sqrt(0.01 / 0.5) + 0.01 / 0.5  # 0.161; the others are all kept
+    expected = keep / (keep + 1)
+    deviation = np.sqrt(expected * (1 - expected) / 100_000)
+    self.assertAlmostEqual(share, expected, delta=4 * deviation)
 
 
 @unittest.skipIf(NO_OPS, "there is no C++ compiler")
@@ -252,12 +288,12 @@ class TrainSentencesTest(tf.test.TestCase, parameterized.TestCase):
     np.testing.assert_allclose(results[0], results[1], rtol=0, atol=1e-5)
     self.assertAlmostEqual(*losses, places=4)
 
-  @parameterized.parameters("scalar", "avx2", "avx512")
+  @parameterized.parameters("avx2", "avx512", "best")
   def test_instruction_sets_agree(self, instructions):
-    # 201 = 12 * 16 + 8 + 1: all widths and a rest.
+    # 205 = 12 * 16 + 8 + 4 + 1: all widths and a rest.
     results = []
-    for choice in (instructions, "best"):
-      w_in, w_out = variables(40, 201)
+    for choice in (instructions, "scalar"):
+      w_in, w_out = variables(40, 205)
       arguments = train_arguments(batch_size=1, length=200)
       noise = arguments.pop("noise")
       try:
@@ -340,6 +376,101 @@ class TrainSentencesTest(tf.test.TestCase, parameterized.TestCase):
       num_negatives=3,
     )  # fmt: skip
     self.assertAlmostEqual(float(loss), 4 * np.log(2), places=5)
+
+
+@unittest.skipIf(NO_OPS, "there is no C++ compiler")
+class ShapesTest(tf.test.TestCase, parameterized.TestCase):
+  """Mistakes surface while a function is traced."""
+
+  @parameterized.parameters(
+    ("sentences", [3]),
+    ("positions", [4]),
+    ("positions", [3, 1]),
+    ("learning_rates", []),
+    ("keep", [39]),
+    ("noise_thresholds", [41]),
+    ("noise_aliases", [40, 1]),
+  )
+  def test_train_sentences(self, name, shape):
+    arguments = train_arguments()
+    noise = arguments.pop("noise")
+    arguments |= {
+      "noise_thresholds": noise.thresholds,
+      "noise_aliases": noise.aliases,
+    }
+    dtype = tf.convert_to_tensor(arguments[name]).dtype
+    arguments[name] = tf.zeros(shape, dtype)
+    w_in, w_out = variables(40, 4)
+
+    @tf.function
+    def train():
+      return word2vec._ops().estimators_train_sentences_word2vec(
+        w_in.handle, w_out.handle, **arguments, num_negative_samples=1
+      )
+
+    with self.assertRaisesRegex(ValueError, "must be|must have"):
+      train.get_concrete_function()
+
+  @parameterized.parameters(
+    ("examples", [2, 1]),
+    ("labels", [3]),
+    ("learning_rate", [1]),
+    ("first_example", [1]),
+    ("noise_aliases", [6]),
+  )
+  def test_neg_train(self, name, shape):
+    noise = word2vec.noise_table(tf.ones([5], tf.int32))
+    arguments = {
+      "examples": [1, 2],
+      "labels": [3, 4],
+      "learning_rate": 0.1,
+      "noise_thresholds": noise.thresholds,
+      "noise_aliases": noise.aliases,
+      "first_example": tf.constant(0, tf.int64),
+    }
+    dtype = tf.convert_to_tensor(arguments[name]).dtype
+    arguments[name] = tf.zeros(shape, dtype)
+    w_in, w_out = variables(5, 4)
+
+    @tf.function
+    def train():
+      word2vec._ops().estimators_neg_train_word2vec(
+        w_in.handle, w_out.handle, **arguments, num_negative_samples=1
+      )
+
+    with self.assertRaisesRegex(ValueError, "must be|must have"):
+      train.get_concrete_function()
+
+  def test_skipgram_says_its_shapes(self):
+    path = corpus_file(self)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.int64)])
+    def pairs(position):
+      return word2vec.skipgram(path, position, batch_size=7, window_size=1)
+
+    found = pairs.get_concrete_function().structured_outputs
+    shapes = [tensor.shape.as_list() for tensor in found]
+    self.assertEqual(shapes, [[None], [None], [], [], [], [7], [7], [2]])
+
+    with self.assertRaisesRegex(ValueError, "must be|Dimensions"):
+      tf.function(
+        lambda: word2vec.skipgram(path, [0, 0, 0], batch_size=7)
+      ).get_concrete_function()
+
+
+class LoadingTest(tf.test.TestCase):
+  def test_a_damaged_library_is_one_warning(self):
+    path = pathlib.Path(self.get_temp_dir(), "damaged.so")
+    path.write_bytes(b"\x7fELF")
+    word2vec._ops.cache_clear()
+    self.addCleanup(word2vec._ops.cache_clear)
+    with (
+      mock.patch.object(word2vec.build, "library", return_value=str(path)),
+      self.assertLogs("tensorflow", "WARNING") as logs,
+    ):
+      corpus = word2vec.load_corpus(corpus_file(self), 1, 1)
+    self.assertIn(f"Delete {path}", logs.output[0])
+    self.assertEqual(int(tf.reduce_sum(corpus.counts)), len(TEXT.split()))
 
 
 if __name__ == "__main__":
