@@ -16,14 +16,8 @@ import tensorflow as tf
 from estimators import get_global_step, once
 from experiments.word2vec import sampling, similarity
 
-VOCABULARY_SIZE = 50_000
-BATCH_SIZE = 128
-SKIP_WINDOW = 1
-NUM_SKIPS = 2
-EMBEDDING_SIZE = 128
 NUM_SAMPLED = 64
 LEARNING_RATE = 1.0
-TRAIN_STEPS = 100_001
 INITIAL_BOUND = 1.0  # `emb` begins uniform within -1 and 1.
 
 REPORT_STEPS = 2_000  # The losses of as many steps are averaged.

@@ -119,7 +119,6 @@ _SELF_TEST = dict(subsample=0.0, statistics_interval=1.0)
 _OF_THE_RUN = (
   "epochs_to_train",
   "train_steps",
-  "concurrent_steps",
   "train_data",
   "eval_data",
   "data_dir",
@@ -135,13 +134,37 @@ _OF_THE_RUN = (
 )
 
 
+# What a model has no use for.
+_UNUSED = {
+  "basic": (
+    "epochs_to_train",
+    "min_count",
+    "subsample",
+    "kernel",
+    "concurrent_steps",
+    "statistics_interval",
+  ),
+  "batched": ("kernel", "vocabulary_size", "num_skips"),
+  "optimized": ("vocabulary_size", "num_skips"),
+}
+
+
 def published(model, **changes):
   """Returns the published Config of a model, with changes.
 
   Args:
     model: a key of `PUBLISHED`.
     **changes: fields of Config.
+
+  Raises:
+    ValueError: the model has no use for one of the changes.
   """
+  unused = [name for name in _UNUSED[model] if name in changes]
+  if unused:
+    raise ValueError(
+      f"settings must be the model's, but --model={model} has no use for "
+      f"{', '.join(unused)}; leave them out, or take another model."
+    )
   defaults = PUBLISHED[model]
   if model == "optimized" and changes.get("kernel", "sentences") == "sentences":
     defaults = defaults | {"batch_size": SENTENCES_BATCH_SIZE}
@@ -151,6 +174,16 @@ def published(model, **changes):
 
 
 def model_params(config):
-  """Returns the `params` of the model function, a dictionary."""
+  """Returns the `params` of the model function, a dictionary.
+
+  They are what a run in the same model_dir must have again.
+  """
   params = dataclasses.asdict(config)
+  if reads_sentences(config) or config.model == "basic":
+    del params["concurrent_steps"]
   return {k: v for k, v in params.items() if k not in _OF_THE_RUN}
+
+
+def reads_sentences(config):
+  """Whether batches are of sentences, not of pairs."""
+  return config.model == "optimized" and config.kernel == "sentences"

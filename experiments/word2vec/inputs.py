@@ -7,6 +7,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from estimators.ops import word2vec as ops
+from experiments.word2vec.config import reads_sentences
 from input_pipelines import analogies, downloads, word2vec, word2vec_basic
 
 TEXT, QUESTIONS = "text8", "questions-words.txt"
@@ -48,12 +49,12 @@ def load(config):
 
   Raises:
     FileNotFoundError: a file is missing.
-    ValueError: the questions are none.
+    ValueError: the questions are none, or no word is frequent enough.
     tf.errors.InvalidArgumentError: the text is too short, or not UTF-8.
   """
   text, questions = files(config)
   if config.data_dir and config.download:
-    needed = {config.train_data or text, config.eval_data or questions}
+    needed = {text, questions} - {config.train_data, config.eval_data}
     if not all(map(os.path.exists, needed)):
       downloads.download("word2vec", config.data_dir)
   if not os.path.isfile(text):
@@ -64,6 +65,11 @@ def load(config):
     )
   corpus = _corpus(text, config)
   words = [word.decode() for word in corpus.words.numpy()]
+  if len(words) == 1:
+    raise ValueError(
+      f"{text} must have words that occur min_count={config.min_count} times, "
+      "but has none; lower it, or give a longer text."
+    )
   return Text(
     text,
     corpus,
@@ -84,7 +90,7 @@ def _corpus(path, config):
 
 def epoch_dataset(config, text, epoch):
   """Returns the dataset of an epoch of batched or optimized."""
-  if config.model == "optimized" and config.kernel == "sentences":
+  if reads_sentences(config):
     return word2vec.sentences(text.corpus.ids, epoch, config.batch_size)
   return word2vec.pairs(
     text.path,

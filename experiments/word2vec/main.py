@@ -10,8 +10,11 @@ import contextlib
 import dataclasses
 import json
 import os
+import re
+import sys
 import tempfile
 
+import tensorflow as tf
 from absl import app, flags
 
 from experiments import common_flags
@@ -30,7 +33,11 @@ from input_pipelines import analogies
 
 FLAGS = flags.FLAGS
 SELF_TEST_SHARE = 0.9  # One in five would be so by chance.
-NOT_SPECIFIED = "--train_data --eval_data and --save_path must be specified."
+NOT_SPECIFIED = """\
+--train_data --eval_data and --save_path must be specified.
+(Or --data_dir and --save_path, for text8 and questions-words.txt in data_dir.
+Without --eval_data there is no evaluation; without --save_path nothing stays.)\
+"""
 
 
 def define_flags(values=FLAGS):
@@ -68,14 +75,18 @@ def define_flags(values=FLAGS):
     flags.DEFINE_integer(
       name, None, text, lower_bound=lowest, flag_values=values
     )
-  for name, text in {
-    "subsample": "Share of the text above which a word is thinned out; 0 for "
-    "none. Not in basic.",
-    "statistics_interval": "Seconds from one line of progress to the next.",
-    "summary_interval": "Seconds from one summary to the next.",
-    "checkpoint_interval": "Seconds from one checkpoint to the next.",
-  }.items():
-    flags.DEFINE_float(name, None, text, lower_bound=0, flag_values=values)
+  for name, lowest, text in (
+    (
+      "subsample",
+      0,
+      "Share of the text above which a word is thinned out; 0 for none. Not in "
+      "basic.",
+    ),
+    ("statistics_interval", 0.01, "Seconds between lines of progress."),
+    ("summary_interval", 0.01, "Seconds between summaries."),
+    ("checkpoint_interval", 0.01, "Seconds between checkpoints."),
+  ):
+    flags.DEFINE_float(name, None, text, lower_bound=lowest, flag_values=values)
   flags.DEFINE_bool(
     "interactive",
     False,
@@ -96,29 +107,51 @@ def run(config):
   """Trains, evaluates and, with an export_dir, exports.
 
   Returns:
-    Dictionary: model; epochs, steps, words_per_second and loss (of the last
-    step) of the training; with questions accuracy and accuracy_by_section; of
-    basic average_loss and the path of the picture; of a self test
-    self_test_share; with an export_dir the paths of what is there.
+    Dictionary: model; model_dir; epochs, steps, words_per_second and loss (of
+    the last step) of the training; with questions accuracy and
+    accuracy_by_section; of basic average_loss and the path of the picture; of a
+    self test self_test_share; with an export_dir the paths of what is there.
   """
-  with contextlib.ExitStack() as stack:
-    if config.self_test:
-      folder = stack.enter_context(tempfile.TemporaryDirectory())
-      config = dataclasses.replace(
-        config, train_data=os.path.join(folder, "text"), data_dir=None
-      )
-      inputs.write_self_test_text(config.train_data)
-    return _run(config)
+  with _with_text(config) as config:
+    return finish(config, *prepare(config))
 
 
-def _run(config):
+@contextlib.contextmanager
+def _with_text(config):
+  """Gives the config, that of a self test with an invented text."""
+  if not config.self_test:
+    yield config
+    return
+  with tempfile.TemporaryDirectory() as folder:
+    path = os.path.join(folder, "text")
+    inputs.write_self_test_text(path)
+    yield dataclasses.replace(
+      config, train_data=path, eval_data=None, data_dir=None
+    )
+
+
+def prepare(config):
+  """Reads the text, and sees to it that model_dir fits it.
+
+  Returns:
+    (`inputs.Text`, Estimator).
+
+  Raises:
+    ValueError, OSError, tf.errors.OpError: what the user gave cannot be.
+  """
   text = inputs.load(config)
   _print_text(config, text)
   estimator = estimator_of(config, text)
   training.prepare(estimator, text)
+  return text, estimator
+
+
+def finish(config, text, estimator):
+  """Does what follows `prepare`; returns what `run` does."""
   meter, results = training.train(estimator, config, text)
   metrics = {
     "model": config.model,
+    "model_dir": estimator.model_dir,
     "epochs": round(training.words_done(estimator) / text.num_words, 3),
     "steps": int(estimator.get_variable_value("global_step")),
   }
@@ -186,15 +219,27 @@ def _export(config, estimator):
 
 def main(argv):
   del argv
-  config = config_from_flags(FLAGS)
-  if not config.self_test and inputs.files(config)[0] is None:
-    print(NOT_SPECIFIED)
-    return 1
-  metrics = run(config)
+  with contextlib.ExitStack() as stack:
+    try:
+      config = config_from_flags(FLAGS)
+      if not config.self_test and inputs.files(config)[0] is None:
+        print(NOT_SPECIFIED)
+        return 1
+      config = stack.enter_context(_with_text(config))
+      prepared = prepare(config)
+    except (ValueError, OSError, tf.errors.OpError) as error:
+      sys.exit(f"word2vec: {_in_plain_words(error)}")
+    metrics = finish(config, *prepared)
   print(json.dumps(metrics), flush=True)
   if config.self_test and metrics["self_test_share"] < SELF_TEST_SHARE:
     return 1
   return 0
+
+
+def _in_plain_words(error):
+  """Returns an error's message without what TensorFlow puts around it."""
+  message = getattr(error, "message", None) or str(error)
+  return re.sub(r"^\{\{.*?\}\} | \[Op:.*$", "", message)
 
 
 if __name__ == "__main__":

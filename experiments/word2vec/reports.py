@@ -44,37 +44,48 @@ class Meter(Hook):
 
 
 class _Report(PeriodicHook):
-  """Calls `report(run, words_per_second)` every so often.
+  """Calls `report(run, words_per_second)` every so often, and at the end.
 
   Args:
     every_secs: float.
+    meter: the Meter, which is called before.
   """
 
   tensors = {"words": "words_processed", "rate": "learning_rate"}
 
-  def __init__(self, every_secs):
+  def __init__(self, every_secs, meter):
     super().__init__(Timer(every_secs=every_secs))
+    self._meter = meter
+    self._seen = (0, 0.0)
 
-  def begin(self, run):
-    super().begin(run)
-    self._words = None
+  def after_run(self, run):
+    self._values = run.values
+    super().after_run(run)
 
   def act(self, run, seconds, steps):
-    before, self._words = self._words, int(run.values["words"])
-    if before is not None:
-      self.report(run, (self._words - before) / max(seconds, 1e-6))
+    if seconds is not None:  # The first step only starts the clock.
+      self._report(run)
+
+  def end(self, run):
+    if self._meter.words > self._seen[0]:
+      self._report(run)
+
+  def _report(self, run):
+    words, seconds = self._meter.words, self._meter.seconds
+    before, self._seen = self._seen, (words, seconds)
+    self.report(run, (words - before[0]) / max(seconds - before[1], 1e-6))
 
 
 class ProgressLine(_Report):
   """Prints a line of progress over the one before it.
 
   Args:
-    every_secs: float.
+    every_secs, meter: as for _Report.
     words_per_epoch: int.
   """
 
-  def __init__(self, every_secs, words_per_epoch):
-    super().__init__(every_secs)
+  def __init__(self, every_secs, meter, words_per_epoch):
+    super().__init__(every_secs, meter)
     self._words_per_epoch = words_per_epoch
 
   def begin(self, run):
@@ -82,8 +93,8 @@ class ProgressLine(_Report):
     self._is_open = False
 
   def report(self, run, words_per_second):
-    epoch = (self._words - 1) // self._words_per_epoch
-    rate = run.values["rate"]
+    epoch = (int(self._values["words"]) - 1) // self._words_per_epoch
+    rate = self._values["rate"]
     line = (
       f"Epoch {epoch:4d} Step {run.global_step:8d}: lr = {rate:5.3f} "
       f"loss = {run.loss:6.2f} words/sec = {words_per_second:8.0f}"
@@ -94,6 +105,7 @@ class ProgressLine(_Report):
     sys.stdout.flush()
 
   def end(self, run):
+    super().end(run)
     if self._is_open:
       print(flush=True)
 
@@ -104,6 +116,6 @@ class Summaries(_Report):
   def report(self, run, words_per_second):
     with run.writer.as_default(step=run.global_step - 1):
       tf.summary.scalar("loss", run.loss)
-      tf.summary.scalar("learning_rate", run.values["rate"])
+      tf.summary.scalar("learning_rate", self._values["rate"])
       tf.summary.scalar("words_per_second", words_per_second)
     run.writer.flush()  # so that TensorBoard shows it while it trains

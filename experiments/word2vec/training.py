@@ -1,5 +1,6 @@
 """From the first step to the last: training in epochs, each one judged."""
 
+import json
 import os
 
 from experiments.word2vec import (
@@ -16,22 +17,41 @@ def prepare(estimator, text):
   """Writes into model_dir what names the rows of the vectors.
 
   Raises:
-    ValueError: the model there was trained on another text.
+    ValueError: the model there was trained on another text, or otherwise.
   """
   counts = text.corpus.counts.numpy().tolist()
   path = os.path.join(estimator.model_dir, vocabulary.FILE)
   if estimator.latest_checkpoint():
+    _check_params(estimator)
     if vocabulary.read(path) != (text.words, counts):
       raise ValueError(
         f"the text must be that of {path}, which the model in "
         f"{estimator.model_dir} was trained on, but the words of {text.path} "
-        "or their counts are others; give that text, the same min_count, or "
-        "another model_dir."
+        "or their counts are others; give that text, or another model_dir."
       )
     return
   os.makedirs(estimator.model_dir, exist_ok=True)
   vocabulary.write(path, text.words, counts)
   projector.write_projector(estimator.model_dir, text.words, counts)
+
+
+def _check_params(estimator):
+  """Refuses to go on in a model_dir with other settings than it began with."""
+  path = os.path.join(estimator.model_dir, "config.json")
+  with open(path) as file:
+    began = json.load(file)["params"]
+  now = json.loads(json.dumps(estimator.params))
+  changed = [
+    f"{name}={now.get(name)} (it began with {began.get(name)})"
+    for name in sorted(began.keys() | now.keys())
+    if began.get(name) != now.get(name)
+  ]
+  if changed:
+    raise ValueError(
+      f"the settings must be those that the model in {estimator.model_dir} "
+      f"began with, but now there is {', '.join(changed)}; give the same, or "
+      "another model_dir."
+    )
 
 
 def train(estimator, config, text):
@@ -49,12 +69,12 @@ def train(estimator, config, text):
     (`reports.Meter` of the training, results of the last evaluation or None).
   """
   meter = reports.Meter()
-  hooks = [meter, reports.Summaries(config.summary_interval)]
+  hooks = [meter, reports.Summaries(config.summary_interval, meter)]
   if config.model == "basic":
     results = _train_basic(estimator, config, text, hooks)
   else:
     hooks.append(
-      reports.ProgressLine(config.statistics_interval, text.num_words)
+      reports.ProgressLine(config.statistics_interval, meter, text.num_words)
     )
     results = _train_epochs(estimator, config, text, hooks)
   return meter, results

@@ -44,7 +44,10 @@ class BenchmarkWord2vecTest(tf.test.TestCase):
     ]
     self.assertEqual(list(measured), names)
     for name in names:
-      self.assertGreaterEqual(measured[name][0], 50 if "_mb" in name else 0)
+      if not name.endswith("right"):
+        self.assertGreater(measured[name][0], 50)
+      else:
+        self.assertIn(measured[name][0], [0, 50, 100])  # of two questions
     lines = benchmark.report(measured)
     units = [line.split()[-1] for line in lines]
     self.assertEqual(units, 2 * ["words/s", "MB", "%"] + 2 * ["x"])

@@ -93,15 +93,15 @@ class DatasetTest(tf.test.TestCase, parameterized.TestCase):
     self.assertAllEqual(batch["positions"], [20_000, 21_000, 22_000])
     self.assertEqual(batch["sentences"].shape, [3, 1000])
 
-  @parameterized.parameters("batched", "optimized")
-  def test_pairs_and_their_settings(self, model):
+  @parameterized.parameters(("batched", {}), ("optimized", {"kernel": "pairs"}))
+  def test_pairs_and_their_settings(self, model, kernel):
     def pairs(**changes):
-      changes = dict(kernel="pairs", subsample=0.0) | changes
+      changes = dict(subsample=0.0) | kernel | changes
       batch = self.first(model, **changes)
       examples, labels = batch["examples"], batch["labels"]
       return list(zip(examples.numpy(), labels.numpy(), strict=True))
 
-    size = published(model, kernel="pairs").batch_size
+    size = published(model, **kernel).batch_size
     self.assertLen(pairs(), size)
     self.assertEqual(pairs(), pairs())
     for changes in (

@@ -99,6 +99,7 @@ Words per epoch: 57
 Eval analogy file: {eval_data}
 Questions: 3
 Skipped: 1
+Epoch    0 Step +\d+: lr = 0.\d+ loss = +[\d.]+ words/sec = +\d+\r
 Eval +\d/3 accuracy = +[\d.]+%
   things: +\d/2 accuracy = +[\d.]+%
   others: +\d/1 accuracy = +[\d.]+%
@@ -110,6 +111,8 @@ class AliceTest(tf.test.TestCase, parameterized.TestCase):
 
   def config(self, model, **changes):
     train_data, eval_data = texts.alice()
+    if model != "basic":
+      changes |= dict(epochs_to_train=1, min_count=0)
     return published(
       model,
       train_data=train_data,
@@ -117,8 +120,6 @@ class AliceTest(tf.test.TestCase, parameterized.TestCase):
       model_dir=new_folder(),
       batch_size=5,
       num_neg_samples=10,
-      epochs_to_train=1,
-      min_count=0,
       **changes,
     )
 
@@ -190,6 +191,22 @@ class AliceTest(tf.test.TestCase, parameterized.TestCase):
     self.assertNotIn("Eval", printed)
 
 
+class FlagsTest(tf.test.TestCase):
+  def test_intervals_are_positive(self):
+    for name in ("statistics", "summary", "checkpoint"):
+      with self.assertRaisesRegex(flags.IllegalFlagValueError, "0.01"):
+        parse(f"--{name}_interval=0")
+
+  def test_flags_without_use_are_refused(self):
+    for args in (
+      ["--model=basic", "--epochs_to_train=2"],
+      ["--model=batched", "--kernel=pairs"],
+      ["--vocabulary_size=10"],
+    ):
+      with self.assertRaisesRegex(ValueError, "has no use for"):
+        parse(*args)
+
+
 class SelfTestTest(tf.test.TestCase, parameterized.TestCase):
   @parameterized.parameters(
     ("basic", {}),
@@ -198,7 +215,9 @@ class SelfTestTest(tf.test.TestCase, parameterized.TestCase):
     ("optimized", {"kernel": "pairs", "batch_size": 500}),
   )
   def test_it_learns(self, model, changes):
-    metrics, _ = run(published(model, self_test=True, **changes))
+    # Questions are not those of the invented text.
+    changes = changes | dict(self_test=True, eval_data="/none")
+    metrics, _ = run(published(model, **changes))
     self.assertGreaterEqual(metrics["self_test_share"], main.SELF_TEST_SHARE)
 
   def test_it_can_fail(self):
@@ -273,7 +292,8 @@ class MainTest(tf.test.TestCase, parameterized.TestCase):
   def main(self, config, metrics=None):
     with (
       mock.patch.object(main, "config_from_flags", return_value=config),
-      mock.patch.object(main, "run", return_value=metrics),
+      mock.patch.object(main, "prepare", return_value=()),
+      mock.patch.object(main, "finish", return_value=metrics),
       contextlib.redirect_stdout(io.StringIO()) as out,
     ):
       return main.main([]), out.getvalue()
@@ -287,11 +307,38 @@ class MainTest(tf.test.TestCase, parameterized.TestCase):
     self.assertEqual(json.loads(printed.splitlines()[-1]), metrics)
 
   def test_without_a_text(self):
-    self.assertEqual(
-      self.main(published("optimized")),
-      (1, "--train_data --eval_data and --save_path must be specified.\n"),
+    code, printed = self.main(published("optimized"))
+    self.assertEqual(code, 1)
+    self.assertStartsWith(
+      printed, "--train_data --eval_data and --save_path must be specified.\n"
     )
     self.assertEqual(self.main(published("basic", data_dir="/d"), {})[0], 0)
+
+  def test_mistakes_are_told_in_one_line(self):
+    short = new_folder() + "-text"
+    with open(short, "w") as stream:
+      stream.write("too short a text")
+    for changes, message in (
+      (dict(train_data="/none"), "word2vec: /none must be the text"),
+      (dict(train_data=short), "word2vec: the corpus must have at least 50"),
+      (
+        dict(train_data=texts.topics(), min_count=10**6),
+        "must have words that occur min_count=1000000 times",
+      ),
+      (
+        dict(train_data=texts.topics(), eval_data="/none"),
+        "word2vec: /none must be a file of questions",
+      ),
+    ):
+      config = published("optimized", **changes)
+      with (
+        mock.patch.object(main, "config_from_flags", return_value=config),
+        self.assertRaises(SystemExit) as raised,
+      ):
+        main.main([])
+      self.assertIn(message, raised.exception.code)
+      self.assertNotIn("\n", raised.exception.code)
+      self.assertNotIn("{{", raised.exception.code)
 
 
 if __name__ == "__main__":

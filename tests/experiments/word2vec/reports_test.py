@@ -20,11 +20,12 @@ def run_of(folder=None):
   )
 
 
-def take(hook, run, step, words, loss=2.0, rate=0.5):
-  """Tells a hook of a step."""
+def take(hooks, run, step, words, loss=2.0, rate=0.5):
+  """Tells hooks of a step."""
   run.global_step = run.step = step
   run.loss, run.values = loss, {"words": words, "rate": rate}
-  hook.after_run(run)
+  for hook in hooks:
+    hook.after_run(run)
 
 
 class Clock:
@@ -59,47 +60,62 @@ class ReportsTest(tf.test.TestCase):
       meter.begin(run)
       for words in (10, 30):
         self.clock.now += 2
-        take(meter, run, 1, words_before + words, loss=words / 10)
+        take([meter], run, 1, words_before + words, loss=words / 10)
       self.clock.now += 1000  # an evaluation
     self.assertEqual(meter.words, 60)
     self.assertEqual(meter.seconds, 8)
     self.assertEqual(meter.words_per_second(), 7.5)
     self.assertEqual(meter.loss, 3.0)
 
-  def progress(self, words):
-    hook, run = reports.ProgressLine(5, words_per_epoch=1000), run_of()
+  def progress(self, *calls):
+    """Returns what is printed in calls of train with some words of steps."""
+    meter, run = reports.Meter(), run_of()
+    hooks = [meter, reports.ProgressLine(5, meter, words_per_epoch=1000)]
+    step = 0
     with contextlib.redirect_stdout(io.StringIO()) as out:
-      hook.begin(run)
-      for step, count in enumerate(words, 1):
-        take(hook, run, step, count, loss=1.234, rate=0.02468)
-        self.clock.now += 2.5
-      hook.end(run)
+      for words in calls:
+        for hook in hooks:
+          hook.begin(run)
+        for count in words:
+          step += 1
+          self.clock.now += 2.5
+          take(hooks, run, step, count, loss=1.234, rate=0.02468)
+        meter.words_before = words[-1]
+        for hook in hooks:
+          hook.end(run)
     return out.getvalue()
 
   def test_a_line_of_progress(self):
-    # The first step only starts the clock; 5 s later there is a line.
+    # The first step only starts the clock; there is a line after 5 s, and one
+    # at the end: 2,000 words in 5 s, as the first is of all that was before.
     self.assertEqual(
-      self.progress([800, 900, 1000, 1800, 2000]),
+      self.progress([800, 900, 1000, 1800]),
       "Epoch    0 Step        3: lr = 0.025 loss =   1.23 "
-      "words/sec =       40\r"
-      "Epoch    1 Step        5: lr = 0.025 loss =   1.23 "
-      "words/sec =      200\r\n",
+      "words/sec =      133\r"
+      "Epoch    1 Step        4: lr = 0.025 loss =   1.23 "
+      "words/sec =      320\r\n",
     )
 
-  def test_no_line_is_ended_that_was_not_begun(self):
-    self.assertEqual(self.progress([100, 200]), "")
+  def test_a_call_that_is_short_has_a_line(self):
+    lines = self.progress([100], [350]).split("\r\n")
+    self.assertRegex(lines[0], "Step        1: .* words/sec =       40$")
+    self.assertRegex(lines[1], "Step        2: .* words/sec =      100$")
+    self.assertEqual(lines[2:], [""])
 
   def test_on_a_terminal_lines_stay_above_the_bar(self):
     with mock.patch.object(reports, "progress_is_shown", return_value=True):
-      self.assertRegex(self.progress([0, 0, 50]), r"words/sec = +10\n$")
+      self.assertRegex(self.progress([0, 0, 75]), r"words/sec = +10\n$")
 
   def test_summaries(self):
     folder = new_folder()
-    hook, run = reports.Summaries(5), run_of(folder)
-    hook.begin(run)
-    take(hook, run, 1, 100)
+    meter, run = reports.Meter(), run_of(folder)
+    hooks = [meter, reports.Summaries(5, meter)]
+    for hook in hooks:
+      hook.begin(run)
+    take(hooks, run, 1, 100)
     self.clock.now += 5
-    take(hook, run, 3, 250, loss=0.75, rate=0.25)
+    take(hooks, run, 3, 150, loss=0.75, rate=0.25)
+    hooks[1].end(run)  # Nothing is left to tell.
     self.assertEqual(
       scalars(folder),
       {

@@ -22,10 +22,10 @@ def train(settings, **changes):
   defaults = {
     "train_data": texts.topics(),
     "embedding_size": 4,
-    "epochs_to_train": 2,
-    "subsample": 0.0,
     "model_dir": new_folder(),
   }
+  if settings["model"] != "basic":
+    defaults |= {"epochs_to_train": 2, "subsample": 0.0}
   config = published(**defaults | settings | changes)
   text = inputs.load(config)
   estimator = model.estimator_of(config, text)
@@ -70,7 +70,7 @@ class ResumeTest(tf.test.TestCase, parameterized.TestCase):
     self.assertEqual(meter.words, 20_000)
     self.assert_same_bits(broken, unbroken)
 
-  def test_threads_and_seeds(self):
+  def test_another_seed_gives_other_vectors(self):
     first, _, _ = train(SENTENCES, seed=1)
     other, _, _ = train(SENTENCES, seed=2)
     values = [e.get_variable_value("emb") for e in (first, other)]
@@ -85,12 +85,14 @@ class EpochsTest(tf.test.TestCase, parameterized.TestCase):
     self.assertEqual(meter.words, 40_000)
 
   @parameterized.parameters(
-    (SENTENCES, 20_000), (BATCHED, 20_000), (BASIC, 5_000)
+    (SENTENCES | dict(epochs_to_train=1), 20_000),
+    (BATCHED | dict(epochs_to_train=1), 20_000),
+    (BASIC, 5_000),
   )
   def test_a_finished_run_is_only_evaluated(self, settings, words):
     folder = new_folder()
-    _, first, _ = train(settings, model_dir=folder, epochs_to_train=1)
-    estimator, meter, _ = train(settings, model_dir=folder, epochs_to_train=1)
+    _, first, _ = train(settings, model_dir=folder)
+    estimator, meter, _ = train(settings, model_dir=folder)
     self.assertEqual((first.words, meter.words), (words, 0))
     self.assertEqual(training.words_done(estimator), words)
 
@@ -110,7 +112,9 @@ class EpochsTest(tf.test.TestCase, parameterized.TestCase):
     folder = new_folder()
     settings |= dict(min_count=0, model_dir=folder)
     _, _, printed = train(settings, epochs_to_train=3)
-    lines = printed.splitlines()
+    # As a terminal shows it, which goes back at \r.
+    lines = [line for line in printed.splitlines() if line[:5] != "Epoch"]
+    lines = [line for line in lines if line]
     self.assertLen(lines, 9)
     for i in (0, 3, 6):
       self.assertRegex(lines[i], r"^Eval +[0-3]/3 accuracy = +[\d.]+%$")
@@ -123,7 +127,7 @@ class EpochsTest(tf.test.TestCase, parameterized.TestCase):
     self.assertEqual(printed.count("Eval"), 2)
 
 
-class PrepareTest(tf.test.TestCase):
+class PrepareTest(tf.test.TestCase, parameterized.TestCase):
   def test_the_vocabulary_and_the_projector(self):
     estimator, _, _ = train(SENTENCES, epochs_to_train=1)
     path = os.path.join(estimator.model_dir, vocabulary.FILE)
@@ -135,11 +139,31 @@ class PrepareTest(tf.test.TestCase):
 
   def test_another_text_is_refused(self):
     estimator, _, _ = train(SENTENCES, epochs_to_train=1)
+    other = os.path.join(new_folder(), "other")
+    with open(other, "w") as stream:
+      stream.write("other words " * 100)
     with self.assertRaisesRegex(ValueError, "the words of .* are others"):
-      train(SENTENCES, model_dir=estimator.model_dir, min_count=1_000)
+      train(SENTENCES, model_dir=estimator.model_dir, train_data=other)
     # Nothing was written.
     path = os.path.join(estimator.model_dir, vocabulary.FILE)
     self.assertLen(vocabulary.read(path)[0], 21)
+
+  @parameterized.parameters(
+    (SENTENCES, dict(learning_rate=0.5, seed=9), "learning_rate=0.5"),
+    (SENTENCES, dict(kernel="pairs"), "kernel=pairs"),
+    (PAIRS, dict(concurrent_steps=3), r"concurrent_steps=3 .*began with 12"),
+  )
+  def test_other_settings_are_refused(self, settings, changes, message):
+    folder = new_folder()
+    train(settings, model_dir=folder, train_steps=3)
+    with self.assertRaisesRegex(ValueError, message):
+      train(settings, model_dir=folder, **changes)
+
+  def test_threads_of_sentences_may_change(self):
+    folder = new_folder()
+    train(SENTENCES, model_dir=folder, train_steps=3)
+    estimator, _, _ = train(SENTENCES, model_dir=folder, concurrent_steps=2)
+    self.assertEqual(training.words_done(estimator), 40_000)
 
 
 if __name__ == "__main__":
