@@ -2,6 +2,7 @@
 # else they need is installed into .venv.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
+CPP := $(wildcard estimators/ops/*.cc estimators/ops/*.h)
 CHECKED := estimators experiments input_pipelines tests tools setup.py
 
 # Without it TensorFlow reports a missing GPU as an error at every start.
@@ -15,6 +16,7 @@ demo: .venv/installed
 test: .venv/installed
 	$(BIN)/ruff format --check $(CHECKED)
 	$(BIN)/ruff check $(CHECKED)
+	$(BIN)/clang-format --style=google --dry-run -Werror $(CPP)
 	$(BIN)/python -m pytest -n 2 -m "not slow"
 
 test-slow: .venv/installed
@@ -36,6 +38,7 @@ sanitize: .venv/installed
 format: .venv/installed
 	$(BIN)/ruff format $(CHECKED)
 	$(BIN)/ruff check --fix $(CHECKED)
+	$(BIN)/clang-format --style=google -i $(CPP)
 
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache *.egg-info build \

@@ -62,9 +62,10 @@ setup(
   ],
   extras_require={
     "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
-    # ruff's formatting differs between its minor versions. gensim is what
-    # word2vec is compared with.
+    # Minor versions of clang-format and of ruff format differently. gensim is
+    # what word2vec is compared with.
     "dev": [
+      "clang-format>=23.1,<23.2",
       "gensim>=4.4,<5",
       "pytest>=9,<10",
       "pytest-xdist>=3.8,<4",

@@ -51,10 +51,11 @@ class MappedFile {
     if (size_ == 0) return absl::OkStatus();
     void* data = mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file_, 0);
     if (data == MAP_FAILED) {
-      return absl::ResourceExhaustedError(absl::StrCat(
-          "the ", size_, " bytes of ", filename,
-          " must fit into the memory of this process, but mapping them failed: ",
-          strerror(errno), "; give it more, or a shorter text"));
+      return absl::ResourceExhaustedError(
+          absl::StrCat("the ", size_, " bytes of ", filename,
+                       " must fit into the memory of this process, but mapping "
+                       "them failed: ",
+                       strerror(errno), "; give it more, or a shorter text"));
     }
     data_ = data;
     madvise(data_, size_, MADV_SEQUENTIAL);
@@ -93,8 +94,8 @@ size_t FindInvalidUtf8(std::string_view text) {
       if ((byte(i + k) & 0xC0) != 0x80) return i;
     }
     const unsigned second = byte(i + 1);
-    const bool overlong = (lead == 0xE0 && second < 0xA0) ||
-                          (lead == 0xF0 && second < 0x90);
+    const bool overlong =
+        (lead == 0xE0 && second < 0xA0) || (lead == 0xF0 && second < 0x90);
     const bool surrogate = lead == 0xED && second >= 0xA0;
     const bool too_high = lead == 0xF4 && second >= 0x90;
     if (overlong || surrogate || too_high) return i;
@@ -170,8 +171,8 @@ Corpus ToCorpus(Tokens tokens, int min_count) {
   return corpus;
 }
 
-absl::StatusOr<Corpus> Parse(const std::string& filename,
-                             std::string_view text, int min_count) {
+absl::StatusOr<Corpus> Parse(const std::string& filename, std::string_view text,
+                             int min_count) {
   const size_t invalid = FindInvalidUtf8(text);
   if (invalid != std::string_view::npos) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -197,10 +198,10 @@ absl::StatusOr<Corpus> Parse(const std::string& filename,
 absl::Status CheckLength(const Corpus& corpus, const std::string& filename,
                          int64_t min_words) {
   if (corpus.num_words() >= min_words) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(
-      "the corpus must have at least ", min_words, " words, but ", filename,
-      " contains too little data: ", corpus.num_words(),
-      " words; give a longer text, or a smaller window_size"));
+  return absl::InvalidArgumentError(
+      absl::StrCat("the corpus must have at least ", min_words, " words, but ",
+                   filename, " contains too little data: ", corpus.num_words(),
+                   " words; give a longer text, or a smaller window_size"));
 }
 
 // What tells one file from another, or from what it was before.
@@ -213,7 +214,7 @@ FileKey KeyOf(const std::string& filename, int min_count,
 #else
   const struct timespec& changed = status.st_mtim;
 #endif
-  return {filename,       min_count,      status.st_dev, status.st_ino,
+  return {filename,       min_count,      status.st_dev,  status.st_ino,
           status.st_size, changed.tv_sec, changed.tv_nsec};
 }
 

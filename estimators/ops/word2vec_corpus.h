@@ -31,8 +31,8 @@ struct Corpus {
 absl::StatusOr<Corpus> ReadCorpus(const std::string& filename, int min_count,
                                   int64_t min_words);
 
-// As ReadCorpus, but hands out one Corpus of a file as long as somebody holds it,
-// unless the file has changed since.
+// As ReadCorpus, but hands out one Corpus of a file as long as somebody holds
+// it, unless the file has changed since.
 absl::StatusOr<std::shared_ptr<const Corpus>> SharedCorpus(
     const std::string& filename, int min_count, int64_t min_words);
 

@@ -103,8 +103,7 @@ absl::StatusOr<NoiseTable> ToNoiseTable(const Tensor& thresholds,
   TF_RETURN_IF_ERROR(CheckVector(aliases, "noise_aliases", vocab_size));
   const int64_t* const threshold = Data<int64_t>(thresholds);
   const int32_t* const alias = Data<int32_t>(aliases);
-  TF_RETURN_IF_ERROR(
-      CheckIds(alias, vocab_size, "noise_aliases", vocab_size));
+  TF_RETURN_IF_ERROR(CheckIds(alias, vocab_size, "noise_aliases", vocab_size));
   std::vector<NoiseTable::Bucket> buckets(vocab_size);
   for (int64_t i = 0; i < vocab_size; ++i) {
     if (threshold[i] < 0 || threshold[i] > int64_t{1} << 32) {
@@ -329,8 +328,8 @@ class NegTrainOp : public OpKernel {
         ToNoiseTable(context->input(5), context->input(6), vocab_size);
     OP_REQUIRES_OK(context, noise.status());
     TrainPairs(embeddings.get(), example_ids, label_ids, num_pairs,
-               *Data<float>(context->input(4)), *noise, num_negatives_,
-               seed_, *Data<int64_t>(context->input(7)));
+               *Data<float>(context->input(4)), *noise, num_negatives_, seed_,
+               *Data<int64_t>(context->input(7)));
   }
 
  private:
@@ -340,8 +339,7 @@ class NegTrainOp : public OpKernel {
 
 class TrainSentencesOp : public OpKernel {
  public:
-  explicit TrainSentencesOp(OpKernelConstruction* context)
-      : OpKernel(context) {
+  explicit TrainSentencesOp(OpKernelConstruction* context) : OpKernel(context) {
     std::string instructions;
     OP_REQUIRES_OK(context, context->GetAttr("window_size", &window_size_));
     OP_REQUIRES_OK(context,
@@ -351,8 +349,8 @@ class TrainSentencesOp : public OpKernel {
     OP_REQUIRES_OK(context, context->GetAttr("instructions", &instructions));
     OP_REQUIRES_OK(context, CheckNegatives(num_negatives_));
     OP_REQUIRES(context, window_size_ <= kMaxWindow,
-                Invalid("window_size must be at most ", kMaxWindow,
-                        ", but is ", window_size_, "; 5 is usual"));
+                Invalid("window_size must be at most ", kMaxWindow, ", but is ",
+                        window_size_, "; 5 is usual"));
     OP_REQUIRES_OK(context, Choose(instructions));
   }
 
@@ -369,8 +367,7 @@ class TrainSentencesOp : public OpKernel {
     OP_REQUIRES_OK(context, noise.status());
     const Settings settings = {window_size_, num_negatives_, seed_,
                                Data<float>(keep), &*noise};
-    const Loss loss =
-        Train(context, embeddings.get(), settings, sentences);
+    const Loss loss = Train(context, embeddings.get(), settings, sentences);
     Tensor* output;
     OP_REQUIRES_OK(context,
                    context->allocate_output(0, TensorShape({}), &output));
@@ -459,7 +456,7 @@ class TrainSentencesOp : public OpKernel {
   InstructionSet instructions_;
 };
 
-#define REGISTER(op, kernel)                                              \
+#define REGISTER(op, kernel) \
   REGISTER_KERNEL_BUILDER(Name(op).Device(tensorflow::DEVICE_CPU), kernel)
 
 REGISTER("Estimators>CorpusWord2vec", CorpusOp);

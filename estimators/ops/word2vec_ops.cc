@@ -43,9 +43,9 @@ REGISTER_OP("Estimators>CorpusWord2vec")
     })
     .Doc(R"doc(Reads a text as word ids, with its vocabulary.)doc");
 
-// Not stateful, since the position of an iterator that runs a stateful op is not
-// saved: what comes is a function of the position and of a file that must stay
-// as it is.
+// Not stateful, since the position of an iterator that runs a stateful op is
+// not saved: what comes is a function of the position and of a file that must
+// stay as it is.
 REGISTER_OP("Estimators>SkipgramWord2vec")
     .Input("position: int64")
     .Input("shard: int64")
@@ -77,7 +77,8 @@ REGISTER_OP("Estimators>SkipgramWord2vec")
       c->set_output(7, c->Vector(2));
       return absl::OkStatus();
     })
-    .Doc(R"doc(Pairs of a word and a neighbour, from a place in a text on.)doc");
+    .Doc(
+        R"doc(Pairs of a word and a neighbour, from a place in a text on.)doc");
 
 REGISTER_OP("Estimators>NegTrainWord2vec")
     .Input("w_in: resource")

@@ -16,7 +16,8 @@ namespace word2vec {
 // What is drawn; each has numbers of its own.
 enum Stream : uint64_t { kKeep = 0, kReach = 1, kNegative = 2 };
 
-// The finaliser of SplitMix64 (Steele et al. 2014, doi:10.1145/2660193.2660195).
+// The finaliser of SplitMix64 (Steele et al. 2014,
+// doi:10.1145/2660193.2660195).
 inline uint64_t Mix(uint64_t z) {
   z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
   z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;

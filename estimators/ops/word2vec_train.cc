@@ -25,9 +25,8 @@ class Sigmoid {
     x = x < kLimit ? x : kLimit;
     const float place = (x + kLimit) * (kCells / (2 * kLimit));
     const int cell = static_cast<int>(place);
-    return values_[cell] +
-           (place - static_cast<float>(cell)) *
-               (values_[cell + 1] - values_[cell]);
+    return values_[cell] + (place - static_cast<float>(cell)) *
+                               (values_[cell + 1] - values_[cell]);
   }
 
   Sigmoid() {
@@ -54,14 +53,29 @@ template <typename F>
 W2V_INLINE void ForRows(int num_rows, const F& f) {
   for (int first = 0; first < num_rows; first += kMaxRows) {
     switch (std::min(num_rows - first, kMaxRows)) {
-      case 1: f(std::integral_constant<int, 1>(), first); break;
-      case 2: f(std::integral_constant<int, 2>(), first); break;
-      case 3: f(std::integral_constant<int, 3>(), first); break;
-      case 4: f(std::integral_constant<int, 4>(), first); break;
-      case 5: f(std::integral_constant<int, 5>(), first); break;
-      case 6: f(std::integral_constant<int, 6>(), first); break;
-      case 7: f(std::integral_constant<int, 7>(), first); break;
-      default: f(std::integral_constant<int, 8>(), first);
+      case 1:
+        f(std::integral_constant<int, 1>(), first);
+        break;
+      case 2:
+        f(std::integral_constant<int, 2>(), first);
+        break;
+      case 3:
+        f(std::integral_constant<int, 3>(), first);
+        break;
+      case 4:
+        f(std::integral_constant<int, 4>(), first);
+        break;
+      case 5:
+        f(std::integral_constant<int, 5>(), first);
+        break;
+      case 6:
+        f(std::integral_constant<int, 6>(), first);
+        break;
+      case 7:
+        f(std::integral_constant<int, 7>(), first);
+        break;
+      default:
+        f(std::integral_constant<int, 8>(), first);
     }
   }
 }
@@ -199,7 +213,8 @@ void Prefetch(const float* row, int dim) {
 
 bool IsSupported(InstructionSet instructions) {
   switch (instructions) {
-    case InstructionSet::kScalar: return true;
+    case InstructionSet::kScalar:
+      return true;
 #if defined(__x86_64__)
     case InstructionSet::kAvx2:
       return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
@@ -209,7 +224,8 @@ bool IsSupported(InstructionSet instructions) {
              __builtin_cpu_supports("avx512dq") &&
              IsSupported(InstructionSet::kAvx2);
 #endif
-    default: return false;
+    default:
+      return false;
   }
 }
 
@@ -269,16 +285,14 @@ void SentenceTrainer::SetTargets(const Word& word,
 }
 
 void SentenceTrainer::SetContexts(int centre) {
-  const int reach =
-      1 + static_cast<int>(Below(reaches_(words_[centre].number),
-                                 settings_.window_size));
-  const int end =
-      std::min(centre + reach + 1, static_cast<int>(words_.size()));
+  const int reach = 1 + static_cast<int>(Below(reaches_(words_[centre].number),
+                                               settings_.window_size));
+  const int end = std::min(centre + reach + 1, static_cast<int>(words_.size()));
   contexts_.clear();
   for (int i = std::max(0, centre - reach); i < end; ++i) {
     if (i != centre) {
-      contexts_.push_back(embeddings_.in + static_cast<int64_t>(words_[i].id) *
-                                               embeddings_.dim);
+      contexts_.push_back(embeddings_.in +
+                          static_cast<int64_t>(words_[i].id) * embeddings_.dim);
     }
   }
 }
@@ -309,8 +323,7 @@ void TrainPairs(const Embeddings& embeddings, const int32_t* examples,
       for (int k = 0; k < dim; ++k) u[k] += g * v[k];
     };
     train(labels[i], 1);
-    const uint64_t number =
-        (static_cast<uint64_t>(first) + i) * num_negatives;
+    const uint64_t number = (static_cast<uint64_t>(first) + i) * num_negatives;
     for (int j = 0; j < num_negatives; ++j) {
       const int32_t id = noise(negatives(number + j));
       if (id != labels[i]) train(id, 0);

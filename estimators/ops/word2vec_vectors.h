@@ -1,9 +1,10 @@
 // Arithmetic on rows of floats, written once for all instruction sets.
 //
-// Functions take the vector types to use as template arguments, widest first and
-// `float` last: a row is gone through with the first type as far as it reaches,
-// from there with the second, and so on, so that no length needs padding. They
-// are inlined into functions that are compiled for one instruction set.
+// Functions take the vector types to use as template arguments, widest first
+// and `float` last: a row is gone through with the first type as far as it
+// reaches, from there with the second, and so on, so that no length needs
+// padding. They are inlined into functions that are compiled for one
+// instruction set.
 #ifndef ESTIMATORS_OPS_WORD2VEC_VECTORS_H_
 #define ESTIMATORS_OPS_WORD2VEC_VECTORS_H_
 

@@ -160,10 +160,13 @@ class AliceTest(tf.test.TestCase, parameterized.TestCase):
     self.assertTrue(os.path.exists(metrics["picture"]))
     json.dumps(metrics)
 
-  def test_exports(self):
-    config = self.config("batched", export_dir=new_folder())
+  @parameterized.parameters("batched", "optimized")
+  def test_exports(self, model):
+    config = self.config(model, export_dir=new_folder())
     metrics, printed = run(config)
     self.assertIn(f"Exported to {metrics['export']}\n", printed)
+    with open(os.path.join(metrics["export"], "saved_model.pb"), "rb") as file:
+      self.assertNotIn(b"Estimators>", file.read())  # none of the C++ ops
     model = tf.saved_model.load(metrics["export"])
     found = model.signatures["serving_default"](word=tf.constant(["alice"]))
     self.assertEqual(found["neighbours"][0, 0], b"alice")
