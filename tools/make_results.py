@@ -134,7 +134,12 @@ def run_command(root, command):
       f"a run must print its metrics as one JSON object in its last line, and "
       f"this one printed {last!r}: {shlex.join(command)}; let main print them."
     )
-  return metrics
+  # Where a run left its files is of no use elsewhere.
+  return {k: v for k, v in metrics.items() if not _is_path(v)}
+
+
+def _is_path(value):
+  return isinstance(value, str) and os.path.isabs(value)
 
 
 def run_seed(root, command, seed, model_dir, data_dir):

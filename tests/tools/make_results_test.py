@@ -24,7 +24,8 @@ if "--fail" in sys.argv and not (folder / "tried").exists():
   {"params": {"rate": 0.5, "seed": 1}, "run_config": {"model_dir": "x"}}))
 print("training")
 print(flags.get("last", json.dumps(
-  {"accuracy": 0.9 + 0.01 * int(flags["seed"]), "steps": 7})))
+  {"accuracy": 0.9 + 0.01 * int(flags["seed"]), "steps": 7,
+   "model_dir": str(folder.resolve())})))
 """
 ROW = {
   "name": "plain",
