@@ -22,9 +22,11 @@ where
     Estimators from the 20th step of a call to its last;
   *_train_call: steps per second of a whole call, with its checkpoints;
   *_rows, *_rows_call: the same in rows per second;
+  *_words, *_mb, *_right: of word2vec, words of the text per second of training,
+    the most memory, and the share of the analogies that are right;
   *_evaluate_6000, *_predict_1: seconds of a call that is not the first;
   *_over_*: how many times faster the first is, the median over the rounds; of
-    *_mb (the most memory, with the text of word2vec) the first's share.
+    *_mb how many times as much it takes.
 
 tf.estimator needs a Python of its own, as it ended with TensorFlow 2.15:
 `pip install tensorflow==2.15.1` in a Python 3.11 environment. With --readme the

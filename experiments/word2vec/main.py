@@ -2,8 +2,8 @@
 
     python -m experiments.word2vec.main --data_dir=~/word2vec --model_dir=/tmp/w
 
-Expect 36 % of the analogies right after 15 epochs of text8, in some minutes an
-epoch on two cores.
+Expect more than a third of the analogies right after 15 epochs of text8, at
+about a minute an epoch on two cores.
 """
 
 import contextlib

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from estimators import summaries
+from experiments.word2vec import vocabulary
 
 FILE = "tsne.png"
 NUM_WORDS = 500
@@ -46,8 +47,8 @@ def write_tsne(model_dir, words, vectors, step):
     )
     return None
   path = os.path.join(model_dir, FILE)
-  figure.savefig(path + ".tmp", format="png")
-  os.replace(path + ".tmp", path)
+  with vocabulary.whole_file(path) as stream:
+    figure.savefig(stream, format="png")
   _write_summary(model_dir, path, step)
   return path
 

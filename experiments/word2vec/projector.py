@@ -6,6 +6,8 @@ beside it from metadata.tsv: a row for each id, in order.
 
 import os
 
+from experiments.word2vec import vocabulary
+
 CONFIG_FILE = "projector_config.pbtxt"
 METADATA_FILE = "metadata.tsv"
 _HEADER = "word\tcount\n"  # As there are two columns; one would have none.
@@ -32,11 +34,9 @@ def write_projector(model_dir, words, counts):
     f"{word}\t{count}\n" for word, count in zip(words, counts, strict=True)
   ]
   # The configuration comes last, as it refers to the other.
-  _write(os.path.join(model_dir, METADATA_FILE), _HEADER + "".join(rows))
-  _write(os.path.join(model_dir, CONFIG_FILE), _CONFIG)
-
-
-def _write(path, text):
-  with open(path + ".tmp", "w", encoding="utf-8", newline="") as file:
-    file.write(text)
-  os.replace(path + ".tmp", path)
+  for name, text in (
+    (METADATA_FILE, _HEADER + "".join(rows)),
+    (CONFIG_FILE, _CONFIG),
+  ):
+    with vocabulary.whole_file(os.path.join(model_dir, name)) as stream:
+      stream.write(text.encode())

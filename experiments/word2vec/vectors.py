@@ -68,7 +68,7 @@ def load(model_dir):
   return Vectors(words, reader.value(VARIABLE))
 
 
-def export(model_dir, path, binary=None):
+def export(model_dir, path):
   """Writes the vectors of a trained model to a file.
 
   `UNK` is left out: it is no word of the corpus, and gensim's models, which the
@@ -76,10 +76,10 @@ def export(model_dir, path, binary=None):
 
   Args:
     model_dir: see `load`.
-    path, binary: see `write`.
+    path: see `write`; binary where it ends in .bin.
   """
   words, vectors = load(model_dir)
-  write(path, words[1:], vectors[1:], binary)
+  write(path, words[1:], vectors[1:])
 
 
 def write(path, words, vectors, binary=None):

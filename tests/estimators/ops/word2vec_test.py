@@ -1,8 +1,10 @@
 """The C++ ops against their twins in TensorFlow, NumPy, and autodiff."""
 
 import collections
+import os
 import pathlib
 import random
+import shutil
 import unittest
 from unittest import mock
 
@@ -459,6 +461,15 @@ class ShapesTest(tf.test.TestCase, parameterized.TestCase):
 
 
 class LoadingTest(tf.test.TestCase):
+  @unittest.skipUnless(
+    any(map(shutil.which, word2vec.build.COMPILERS))
+    and os.environ.get("ESTIMATORS_OPS") != "off",
+    "there is no C++ compiler, or the ops are off",
+  )
+  def test_the_ops_are_there_where_a_compiler_is(self):
+    # Else the other tests would all be skipped.
+    self.assertFalse(NO_OPS)
+
   def test_a_damaged_library_is_one_warning(self):
     path = pathlib.Path(self.get_temp_dir(), "damaged.so")
     path.write_bytes(b"\x7fELF")
