@@ -12,6 +12,8 @@ import tensorflow as tf
 
 # On each of several replicas, the weight of its slice.
 _weight = contextvars.ContextVar("estimators_replica_weight", default=None)
+# And where its slice lies: (start, stop, size of the global batch), int64.
+_rows = contextvars.ContextVar("estimators_replica_rows", default=None)
 
 
 def batch_size(batch):
@@ -60,7 +62,7 @@ def on_replicas(strategy, step, batch, keep_one):
     if keep_one:
       start = tf.minimum(start, size - 1)
       stop = tf.maximum(stop, start + 1)
-    with _weight_of_slice(weight):
+    with _set(_weight, weight), _set(_rows, (start, stop, size)):
       return step(_slice(batch, start, stop, size), weight)
 
   return strategy.run(on_replica, args=(batch,))
@@ -121,13 +123,23 @@ def share_of_mean(value, count):
   return tf.math.multiply_no_nan(value, tf.cast(factor, value.dtype))
 
 
+def rows():
+  """Returns where the slice of the replica lies in the global batch.
+
+  Returns:
+    (start, stop, size of the global batch), int64 scalars; None where there
+    are no several replicas.
+  """
+  return _rows.get()
+
+
 @contextlib.contextmanager
-def _weight_of_slice(weight):
-  token = _weight.set(weight)
+def _set(variable, value):
+  token = variable.set(value)
   try:
     yield
   finally:
-    _weight.reset(token)
+    variable.reset(token)
 
 
 def all_sum(strategy, gradients):
