@@ -31,6 +31,7 @@ from estimators.canned.linear import (
   LinearRegressor,
 )
 from estimators.canned.rnn import RNNClassifier, RNNEstimator
+from estimators.dropout import Dropout
 from estimators.early_stopping import (
   make_early_stopping_hook,
   stop_if_higher_hook,
@@ -69,7 +70,7 @@ from estimators.parse_specs import (
 )
 from estimators.random_fourier import RandomFourierFeatureMapper
 from estimators.run_config import RunConfig
-from estimators.spec import EstimatorSpec, ModeKeys, minimize
+from estimators.spec import EstimatorSpec, ModeKeys, minimize, move_averages
 from estimators.train_and_evaluate import (
   EvalSpec,
   TrainSpec,
@@ -91,6 +92,7 @@ __all__ = [
   "DNNLinearCombinedEstimator",
   "DNNLinearCombinedRegressor",
   "DNNRegressor",
+  "Dropout",
   "Estimator",
   "EstimatorSpec",
   "EvalSpec",
@@ -135,6 +137,7 @@ __all__ = [
   "get_global_step",
   "make_early_stopping_hook",
   "minimize",
+  "move_averages",
   "once",
   "regressor_parse_example_spec",
   "stop_if_higher_hook",

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from estimators import optimizers, replicas, summaries
 from estimators.fetches import fetch, fetched_specs
-from estimators.model import hashable, split_batch, updates
+from estimators.model import averages, hashable, split_batch, updates
 from estimators.objects import raw
 from estimators.spec import ModeKeys
 
@@ -173,6 +173,7 @@ def _train_step(model, batch, names, writer):
   """Takes one training step; returns its loss and the fetched tensors."""
   step = model.objects.global_step.read_value()
   every = model.config.save_summary_steps
+  moves = []
 
   def train_on_replica(batch, weight):
     with tf.GradientTape(persistent=True) as tape:
@@ -187,6 +188,7 @@ def _train_step(model, batch, names, writer):
     rates = [tf.identity(u.optimizer.learning_rate) for u in updates(spec)]
     for update, loss in zip(updates(spec), losses, strict=True):
       _apply(model, update, loss, tape)
+    moves[:] = averages(spec)  # The same on each replica.
     return {
       "loss": tf.cast(spec.loss, tf.float32) * weight,
       "fetched": fetch(spec, names),
@@ -201,6 +203,8 @@ def _train_step(model, batch, names, writer):
       batch,
       keep_one=True,
     )
+    for move in moves:
+      _move(model.strategy, move, step)
     loss = replicas.total(model.strategy, result["loss"])
     if writer and every:
       rates = replicas.join(model.strategy, result["rates"], per_example=False)
@@ -246,6 +250,8 @@ def _apply(model, update, loss, tape):
       "from the output of the @once network."
     )
   gradients, variables = map(list, zip(*pairs, strict=True))
+  if update.summarize_gradients:
+    _write_gradients(model, update.optimizer, gradients, variables)
   clipped = update.clip_norm is not None
   clips_itself = model.strategy and optimizers.clips(update.optimizer)
   gradients = [
@@ -262,6 +268,36 @@ def _apply(model, update, loss, tape):
   if clipped or clips_itself:
     gradients = replicas.share(model.strategy, gradients)
   update.optimizer.apply(gradients, variables)
+
+
+def _write_gradients(model, optimizer, gradients, variables):
+  """Writes a histogram of each gradient, named after its variable."""
+  names = {id(v): name for name, v in model.objects.variables().items()}
+  scale = optimizer.scale_loss(tf.constant(1.0))
+
+  def write():
+    for gradient, variable in zip(gradients, variables, strict=True):
+      gradient = tf.cast(tf.convert_to_tensor(gradient), tf.float32)
+      tf.summary.histogram(f"{names[id(variable)]}/gradient", gradient / scale)
+
+  summaries.when_recorded(write)
+
+
+def _move(strategy, move, step):
+  """Applies one `MoveAverages`, on each device to its own copies."""
+  decay = tf.constant(move.decay)
+  if move.warm_up:
+    n = tf.cast(step, tf.float32)
+    decay = tf.minimum(decay, (1 + n) / (10 + n))
+
+  def update(target, source):
+    target.assign_add((source - target) * tf.cast(1 - decay, target.dtype))
+
+  for source, target in move.pairs:
+    if strategy is None:
+      update(raw(target), raw(source))
+    else:
+      strategy.extended.update(raw(target), update, args=(raw(source),))
 
 
 def _eval_step(model, batch, names, writer, first):

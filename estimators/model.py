@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from estimators.objects import Objects, raw
-from estimators.spec import EstimatorSpec, Minimize, ModeKeys
+from estimators.spec import EstimatorSpec, Minimize, ModeKeys, MoveAverages
 
 _logger = tf.get_logger()
 
@@ -208,6 +208,11 @@ def split_batch(batch, mode):
 def updates(spec):
   """Returns the `Minimize`s of a spec's train_op."""
   return [op for op in _as_list(spec.train_op) if isinstance(op, Minimize)]
+
+
+def averages(spec):
+  """Returns the `MoveAverages` of a spec's train_op."""
+  return [op for op in _as_list(spec.train_op) if isinstance(op, MoveAverages)]
 
 
 def model_fn_arguments(model_fn):

@@ -196,7 +196,10 @@ class Objects:
         continue
       for path, variable in _relative_paths(value):
         key = f"{name}/{path}" if path else name
-        weights[_flat_path(variable)] = key
+        # Of two networks whose layers have the same names, slots belong to the
+        # one that is trained.
+        if variable.trainable or _flat_path(variable) not in weights:
+          weights[_flat_path(variable)] = key
         names[key] = variable
     for name, optimizer in optimizers:
       for path, variable in _slot_paths(optimizer, weights):

@@ -40,9 +40,12 @@ class Minimize:
   optimizer: keras.optimizers.Optimizer
   variables: tuple | None
   clip_norm: float | None
+  summarize_gradients: bool
 
 
-def minimize(loss, optimizer, variables=None, clip_norm=None):
+def minimize(
+  loss, optimizer, variables=None, clip_norm=None, summarize_gradients=False
+):
   """Returns a train_op that takes one gradient step.
 
   The runner computes the gradients, sums them over replicas, clips them and
@@ -56,6 +59,9 @@ def minimize(loss, optimizer, variables=None, clip_norm=None):
       left alone.
     clip_norm: positive float; gradients with a global norm above it are scaled
       down to it (Pascanu et al. 2013, arXiv:1211.5063). None: no clipping.
+    summarize_gradients: bool, whether to write a histogram of each gradient,
+      `<variable>/gradient`, as it was before clipping; on several replicas that
+      of the first one's slice of the batch.
 
   Raises:
     TypeError: the optimizer is not a Keras optimizer.
@@ -79,7 +85,62 @@ def minimize(loss, optimizer, variables=None, clip_norm=None):
         "trained; pass variables=None for all of the model's."
       )
   loss = _scalar(loss, "the loss given to minimize")
-  return Minimize(loss, optimizer, variables, clip_norm)
+  return Minimize(loss, optimizer, variables, clip_norm, summarize_gradients)
+
+
+@dataclasses.dataclass(frozen=True)
+class MoveAverages:
+  """An update of moving averages; made by `move_averages`."""
+
+  pairs: tuple
+  decay: float
+  warm_up: bool
+
+
+def move_averages(source, target, decay, warm_up=False):
+  """Returns a train_op that moves the averages of weights a step on.
+
+  The runner does it after the updates of the `minimize`s of the same step:
+
+      target = decay * target + (1 - decay) * source
+
+  A second network that is built like the first one, with the same first values
+  and `trainable = False`, is the network of the averages: evaluate that one.
+
+  Args:
+    source: Keras layer or model, or list of variables: what is trained.
+    target: the same with as many variables of the same shapes: the averages.
+      Both come from functions marked `@once`.
+    decay: float in [0, 1).
+    warm_up: bool; True takes min(decay, (1 + n) / (10 + n)) in step n = 0, 1,
+      ..., so that the first values do not weigh for long. (It is what
+      tf.train.ExponentialMovingAverage does with num_updates=global_step.)
+
+  Raises:
+    ValueError: the decay is out of its range, or the variables do not fit.
+
+  Source: Polyak and Juditsky 1992, "Acceleration of stochastic approximation by
+  averaging".
+  """
+  if not 0 <= decay < 1:
+    raise ValueError(
+      f"decay must be at least 0 and below 1, but is {decay}; 0.999 is usual."
+    )
+  shapes = [tuple(v.shape) for v in _variables(source)]
+  others = [tuple(v.shape) for v in _variables(target)]
+  if not shapes or shapes != others:
+    raise ValueError(
+      "move_averages needs a target with the variables of the source, but the "
+      f"shapes are {others} and {shapes}; build both by the same function, and "
+      "both on the same input."
+    )
+  pairs = zip(_variables(source), _variables(target), strict=True)
+  return MoveAverages(tuple(pairs), float(decay), warm_up)
+
+
+def _variables(value):
+  """Returns the weights of a layer, or the list that was given."""
+  return list(value if isinstance(value, (list, tuple)) else value.weights)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,8 +155,9 @@ class EstimatorSpec:
       dimension. Needed in PREDICT.
     loss: scalar floating tensor (or of shape [1]), the mean over the examples
       of the batch. Needed in TRAIN and EVAL.
-    train_op: what `minimize` returns, a list of these, or any tensor or
-      operation that does its own update. Needed in TRAIN.
+    train_op: what `minimize` returns, a list of these and of what
+      `move_averages` returns, or any tensor or operation that does its own
+      update. Needed in TRAIN.
     eval_metric_ops: dictionary of name to a Keras metric (from a `once`
       function, already updated with this batch) or to a tensor with one value
       per example, of which the mean over all examples is reported.
@@ -176,7 +238,7 @@ def _check_predictions(predictions):
 def _check_train_op(train_op):
   for op in train_op if isinstance(train_op, (list, tuple)) else [train_op]:
     if op is not None and not (
-      isinstance(op, (Minimize, tf.Operation)) or tf.is_tensor(op)
+      isinstance(op, (Minimize, MoveAverages, tf.Operation)) or tf.is_tensor(op)
     ):
       raise TypeError(
         "train_op must be minimize(loss, optimizer), a list of these, or a "

@@ -283,6 +283,7 @@ DEFAULTS = {
 # Names that have another shape, or none of their own, in tf.estimator.
 OWN = {
   "CheckpointSaverListener",
+  "Dropout",
   "Exporter",
   "Head",
   "Hook",
@@ -295,6 +296,7 @@ OWN = {
   "feature_columns",
   "get_global_step",
   "minimize",
+  "move_averages",
   "once",
 }
 
