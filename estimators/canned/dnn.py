@@ -16,6 +16,7 @@ from estimators.canned.common import (
 from estimators.canned.optimizers import optimizer as make_optimizer
 from estimators.canned.optimizers import setting_of
 from estimators.columns.dense_features import DenseFeatures
+from estimators.dropout import Dropout
 from estimators.estimator import Estimator
 from estimators.heads.regression import RegressionHead
 from estimators.objects import once
@@ -41,7 +42,7 @@ def dnn(
     name = f"hiddenlayer_{i}"
     layers[name] = keras.layers.Dense(size, activation_fn, name=name)
     if dropout is not None:
-      layers[f"{name}/dropout"] = keras.layers.Dropout(dropout)
+      layers[f"{name}/dropout"] = Dropout(dropout)
     if batch_norm:
       layers[f"{name}/batchnorm_{i}"] = keras.layers.BatchNormalization(
         momentum=_BATCH_NORM_MOMENTUM
