@@ -15,6 +15,7 @@ from keras import layers
 from keras.initializers import Constant, TruncatedNormal
 
 from estimators import (
+  Dropout,
   Estimator,
   EstimatorSpec,
   KernelLinearClassifier,
@@ -116,7 +117,7 @@ def deep(params):
     *_convolution(64),
     layers.Flatten(),
     _dense(1024, "relu"),
-    layers.Dropout(params["dropout_rate"]),
+    Dropout(params["dropout_rate"]),
     _dense(10),
   ]
 
@@ -130,7 +131,7 @@ def convolutional(params):
     *_convolution(64),
     layers.Flatten(),
     _dense(512, "relu", params["l2"]),
-    layers.Dropout(params["dropout_rate"]),
+    Dropout(params["dropout_rate"]),
     _dense(10, None, params["l2"]),
   ]
 
@@ -145,7 +146,7 @@ def cnn(params):
     layers.MaxPool2D(2),
     layers.Flatten(),
     layers.Dense(1024, "relu"),
-    layers.Dropout(params["dropout_rate"]),
+    Dropout(params["dropout_rate"]),
     layers.Dense(10),
   ]
 
