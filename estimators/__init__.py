@@ -31,6 +31,7 @@ from estimators.canned.linear import (
   LinearRegressor,
 )
 from estimators.canned.rnn import RNNClassifier, RNNEstimator
+from estimators.distribute import distribution_strategy
 from estimators.dropout import Dropout
 from estimators.early_stopping import (
   make_early_stopping_hook,
@@ -132,6 +133,7 @@ __all__ = [
   "WarmStartSettings",
   "add_metrics",
   "classifier_parse_example_spec",
+  "distribution_strategy",
   "export",
   "feature_columns",
   "get_global_step",

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from estimators import (
   checkpoints,
+  distribute,
   evaluation,
   export,
   fetches,
@@ -407,6 +408,7 @@ class Estimator:
     return path
 
   def _refuse_to_train(self):
+    distribute.check_can_train(self._config)
     if self._loaded.training:
       raise RuntimeError(
         "train was called while this Estimator is training; use a second "
@@ -429,6 +431,11 @@ def _with_model_dir(config, model_dir):
       f"{config.model_dir!r}; give one of the two, or the same."
     )
   model_dir = model_dir or config.model_dir
+  if model_dir is None and (config.cluster_spec or not config.is_chief):
+    raise ValueError(
+      "in a cluster all tasks need the same model_dir, but there is none; name "
+      "a folder that they share."
+    )
   if model_dir is None:
     model_dir = tempfile.mkdtemp()
     _logger.warning("Using temporary folder as model directory: %s", model_dir)

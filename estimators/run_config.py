@@ -1,8 +1,12 @@
 """How an Estimator runs: where, how often it saves and reports, on what."""
 
+import copy
 import dataclasses
+import os
 
 import tensorflow as tf
+
+from estimators import cluster
 
 _UNSET = object()
 DEFAULT_SAVE_CHECKPOINTS_SECS = 600
@@ -12,8 +16,11 @@ DEFAULT_SAVE_CHECKPOINTS_SECS = 600
 class RunConfig:
   """Settings of a run that are not the model's.
 
+  Which process of a cluster this one is it reads from the environment variable
+  TF_CONFIG when it is made; see `cluster`.
+
   Attributes:
-    model_dir: folder of checkpoints and events.
+    model_dir: folder of checkpoints and events; that of TF_CONFIG when None.
     tf_random_seed: int or None. With a seed, initial values, dropout and the
       shuffling of the input are the same in every run.
     save_summary_steps: steps from one summary to the next; 0 or None for none.
@@ -30,7 +37,8 @@ class RunConfig:
       and evaluation, or None; the same object when both are given.
 
   Raises:
-    ValueError: a value is out of its range, or both cadences are given.
+    ValueError: a value is out of its range, both cadences are given, or
+      TF_CONFIG cannot be, or names another model_dir.
   """
 
   model_dir: str | None = None
@@ -45,6 +53,11 @@ class RunConfig:
   eval_distribute: tf.distribute.Strategy | None = None
 
   def __post_init__(self):
+    object.__setattr__(self, "_cluster", cluster.from_environment())
+    self._settle_model_dir()
+    self._check_fields()
+
+  def _check_fields(self):
     self._settle_cadence()
     if self.model_dir is not None and not str(self.model_dir):
       raise ValueError("model_dir is empty; name a folder, or pass None.")
@@ -68,7 +81,7 @@ class RunConfig:
       raise ValueError(f"tf_random_seed must be an integer: {seed!r}.")
 
   def replace(self, **fields):
-    """Returns a copy with some fields changed.
+    """Returns a copy with some fields changed, of the same task of a cluster.
 
     Giving one of the two checkpoint cadences clears the other.
 
@@ -85,7 +98,61 @@ class RunConfig:
     for given, other in ((steps, secs), (secs, steps)):
       if fields.get(given) and other not in fields:
         fields[other] = None
-    return dataclasses.replace(self, **fields)
+    replaced = copy.copy(self)
+    for name, value in fields.items():
+      object.__setattr__(replaced, name, value)
+    replaced._check_fields()
+    return replaced
+
+  @property
+  def cluster_spec(self):
+    """`tf.train.ClusterSpec` of the tasks that train; empty without others."""
+    return self._cluster.spec
+
+  @property
+  def task_type(self):
+    """The type of this task: worker (alone too), chief, ps or evaluator."""
+    return self._cluster.task_type
+
+  @property
+  def task_id(self):
+    """The number of this task among those of its type, an int."""
+    return self._cluster.task_id
+
+  @property
+  def is_chief(self):
+    """Whether this task is the one that writes checkpoints and events."""
+    return self._cluster.is_chief
+
+  @property
+  def master(self):
+    """The address of this task, "" when there are no others."""
+    return self._cluster.master
+
+  @property
+  def evaluation_master(self):
+    """The address that TF_CONFIG names for the evaluator's sessions, or ""."""
+    return self._cluster.evaluation_master
+
+  @property
+  def num_ps_replicas(self):
+    """The number of parameter servers, an int."""
+    return self._cluster.num_ps_replicas
+
+  @property
+  def num_worker_replicas(self):
+    """The number of tasks that train, the chief among them; an int."""
+    return self._cluster.num_worker_replicas
+
+  @property
+  def global_id_in_cluster(self):
+    """This task's number among all; the chief's is 0, the evaluator's None."""
+    return self._cluster.global_id_in_cluster
+
+  @property
+  def service(self):
+    """What TF_CONFIG says about the platform, a dictionary or None."""
+    return copy.deepcopy(self._cluster.service)
 
   def as_dict(self):
     """Returns the fields as values that JSON can hold, strategies by class."""
@@ -94,6 +161,17 @@ class RunConfig:
       if values[name] is not None:
         values[name] = type(values[name]).__name__
     return values
+
+  def _settle_model_dir(self):
+    """Takes model_dir over from TF_CONFIG, which may not name another."""
+    named = self._cluster.model_dir
+    if named and self.model_dir and os.fspath(self.model_dir) != named:
+      raise ValueError(
+        f"model_dir is {self.model_dir!r}, but the environment variable "
+        f"{cluster.VARIABLE} names {named!r}; give one of the two, or the same."
+      )
+    if self.model_dir is None:
+      object.__setattr__(self, "model_dir", named)
 
   def _settle_cadence(self):
     """Fills in the default: 600 s, unless one of the two was given."""

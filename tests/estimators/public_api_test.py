@@ -292,6 +292,7 @@ OWN = {
   "NanLossDuringTrainingError",
   "RandomFourierFeatureMapper",
   "SequentialHeadWrapper",
+  "distribution_strategy",
   "export",
   "feature_columns",
   "get_global_step",

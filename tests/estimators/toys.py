@@ -3,13 +3,18 @@
 Letters: B examples of a batch.
 """
 
-import functools
-
 import keras
 import numpy as np
 import tensorflow as tf
 
-from estimators import EstimatorSpec, Hook, ModeKeys, minimize, once
+from estimators import (
+  EstimatorSpec,
+  Hook,
+  ModeKeys,
+  distribution_strategy,
+  minimize,
+  once,
+)
 
 LEARNING_RATE = 0.01
 
@@ -126,14 +131,13 @@ def counted(model_fn):
   return fn, modes
 
 
-@functools.cache
 def two_replicas():
   """Returns the strategy of two logical CPUs.
 
   There must be but one in a process: TensorFlow tells the sums of two of them
   apart by number only, and both would begin to count at the same.
   """
-  return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+  return distribution_strategy("mirrored")
 
 
 class RecordingHook(Hook):
