@@ -4,8 +4,8 @@
                               num_epochs=None, shuffle=True)
     estimator.train(input_fn, steps=1000)
 
-An input function takes no arguments and returns a tf.data.Dataset of
-`features`, or of `(features, labels)`. Both are what was given: a
+An input function returns a tf.data.Dataset of `features`, or of
+`(features, labels)`. Both are what was given: a
 dictionary of arrays or one array, [N, ...] there and [B, ...] here (N rows,
 B rows of a batch), with the same dtype (text becomes tf.string).
 
@@ -16,6 +16,11 @@ run on over the ends of epochs, so that there are
 The place in the data can be saved and restored exactly, in another process
 too, with `tf.train.Checkpoint(iterator=iter(dataset))`, whether or not a seed
 was given.
+
+Where several input pipelines feed one training, each calls the input function
+with its tf.distribute.InputContext. Of a global batch of B rows, pipeline i of
+W then gathers the rows from B * i // W to B * (i + 1) // W: together they see
+what one would. Their orders must agree, so that seed=None is seed 0 for them.
 
 Names, arguments and meaning follow tf.compat.v1.estimator.inputs. The queue's
 arguments (queue_capacity, num_threads) are gone with the queue, `seed` is new,
@@ -47,8 +52,8 @@ def numpy_input_fn(
       function).
 
   Returns:
-    A function without arguments that returns a tf.data.Dataset. The size of
-    a batch is static if num_epochs is None.
+    A function that takes a tf.distribute.InputContext or nothing, and returns
+    a tf.data.Dataset. The size of a batch is static if num_epochs is None.
 
   Raises:
     TypeError: x or y is neither an array nor a dictionary.
@@ -87,7 +92,7 @@ def pandas_input_fn(
       may have this name. Not used if y is a DataFrame.
 
   Returns:
-    A function without arguments that returns a tf.data.Dataset.
+    A function like that of `numpy_input_fn`.
 
   Raises:
     TypeError: x is not a DataFrame, or y neither Series nor DataFrame.
@@ -205,14 +210,16 @@ def _input_fn(arrays, batch_size, num_epochs, shuffle, seed):
   def in_order():
     return _cut(tensors(), lengths[0], batch_size)
 
-  def input_fn():
-    if num_epochs == 1 and not shuffle:
+  def input_fn(input_context=None):
+    if num_epochs == 1 and not shuffle and not common.is_part(input_context):
       return in_order()
-    rows = _row_numbers(lengths[0], num_epochs, shuffle, seed)
+    rows = common.row_batches(
+      lengths[0], batch_size, num_epochs, shuffle, seed, input_context
+    )
     num_batches = tf.data.INFINITE_CARDINALITY
     if num_epochs is not None:
       num_batches = -(-num_epochs * lengths[0] // batch_size)
-    return _gather(tensors(), rows, batch_size, num_batches)
+    return _gather(tensors(), rows, num_batches)
 
   return input_fn
 
@@ -243,27 +250,14 @@ def _cut(tensors, num_rows, batch_size):
   return dataset.with_options(common.plain_options())
 
 
-def _row_numbers(num_rows, num_epochs, shuffle, seed):
-  """Returns a dataset with int64 [N] for each epoch."""
-
-  @tf.autograph.experimental.do_not_convert  # half a second at every start
-  def order(epoch_seed):
-    if not shuffle:
-      return tf.range(num_rows, dtype=tf.int64)
-    return common.permutation(num_rows, seed, epoch_seed)
-
-  return common.epoch_seeds(num_epochs, seed).map(order)
-
-
-def _gather(tensors, rows, batch_size, num_batches):
+def _gather(tensors, rows, num_batches):
   """Returns batches with one gather for each array."""
 
-  @tf.autograph.experimental.do_not_convert
+  @common.no_autograph
   def batch(numbers):
     return tf.nest.map_structure(lambda t: tf.gather(t, numbers), tensors)
 
-  forever = num_batches == tf.data.INFINITE_CARDINALITY
-  dataset = rows.rebatch(batch_size, drop_remainder=forever).map(batch)
+  dataset = rows.map(batch)
   # rebatch does not know how many batches it makes.
   cardinality = tf.data.experimental.assert_cardinality(num_batches)
   dataset = dataset.apply(cardinality).prefetch(common.PREFETCHED_BATCHES)

@@ -68,6 +68,69 @@ def permutation(size, seed, epoch_seed):
   )
 
 
+def row_batches(num_rows, batch_size, num_epochs, shuffle, seed, context=None):
+  """Returns a dataset of int64 [B]: which rows are in each batch.
+
+  Batches run on over the ends of epochs; only the last of all may be short.
+
+  Args:
+    num_rows: int, of the data.
+    batch_size: int, rows of a global batch.
+    num_epochs: int, or None for ever.
+    shuffle: bool, whether each epoch has an order of its own.
+    seed: int that fixes the orders, or None; see `shared_seed`.
+    context: tf.distribute.InputContext; pipeline i of W gets `part` i of each
+      global batch. None is one pipeline.
+  """
+  seed = shared_seed(seed, context)
+
+  @no_autograph
+  def order(epoch_seed):
+    if not shuffle:
+      return tf.range(num_rows, dtype=tf.int64)
+    return permutation(num_rows, seed, epoch_seed)
+
+  rows = epoch_seeds(num_epochs, seed).map(order)
+  rows = rows.rebatch(batch_size, drop_remainder=num_epochs is None)
+  if not is_part(context):
+    return rows
+  # Of a static size the slice has one too.
+  return rows.map(no_autograph(lambda numbers: part(numbers, context)))
+
+
+def part(batch, context):
+  """Returns one input pipeline's rows of a global batch.
+
+  Pipeline i of W has the rows from B * i // W to B * (i + 1) // W, so that the
+  pipelines together have each row once; a batch of fewer rows than W leaves
+  some of them none.
+
+  Args:
+    batch: tensor [B, ...].
+    context: tf.distribute.InputContext, or None for all rows.
+  """
+  if not is_part(context):
+    return batch
+  size = batch.shape[0]
+  size = tf.shape(batch, tf.int64)[0] if size is None else size
+  index, count = context.input_pipeline_id, context.num_input_pipelines
+  return batch[size * index // count : size * (index + 1) // count]
+
+
+def shared_seed(seed, context):
+  """Returns the seed that all input pipelines of a training have in common.
+
+  Pipelines in several processes cannot agree on a number that one of them
+  draws: without a seed theirs is 0.
+  """
+  return 0 if seed is None and is_part(context) else seed
+
+
+def is_part(context):
+  """Returns whether an InputContext, or None, is one of several pipelines."""
+  return context is not None and context.num_input_pipelines > 1
+
+
 def shuffled(dataset, buffer_size, seed, epoch_seed):
   """Returns a dataset shuffled as by `Dataset.shuffle`, within one epoch.
 
