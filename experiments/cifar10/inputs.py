@@ -1,0 +1,58 @@
+"""The images that a run trains on and is evaluated on."""
+
+import dataclasses
+
+import numpy as np
+
+from input_pipelines import cifar10, downloads
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+  """A part of a data set.
+
+  Attributes:
+    images: uint8 [N, 32, 32, 3].
+    labels: int32 [N], in 0..9.
+  """
+
+  images: np.ndarray
+  labels: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Splits:
+  """A data set: what is trained on, and what was kept apart."""
+
+  train: Split
+  test: Split
+
+
+def load(config):
+  """Returns the `Splits` of a run; those of the self test are invented."""
+  if config.self_test:
+    return Splits(
+      Split(*cifar10.fake_separable(512)),
+      Split(*cifar10.fake_separable(128, seed=1)),
+    )
+  source = {"cifar10": cifar10}[config.dataset]
+  if config.download and source.is_missing(config.data_dir):
+    downloads.download(config.dataset, config.data_dir)
+  return Splits(
+    *(Split(*source.load(config.data_dir, s)) for s in ("train", "test"))
+  )
+
+
+def train_input_fn(splits, config):
+  """Returns the input_fn of shuffled and distorted batches without end."""
+  return cifar10.train_input_fn(
+    splits.train.images, splits.train.labels, config.batch_size, config.seed
+  )
+
+
+def evaluation_input_fn(splits, config):
+  """Returns the input_fn that gives each image of eval_data once."""
+  split = splits.test if config.eval_data == "test" else splits.train
+  return cifar10.evaluation_input_fn(
+    split.images[: config.num_examples], split.labels[: config.num_examples]
+  )

@@ -1,0 +1,92 @@
+"""The flags of the three programs, and what they make of them."""
+
+import os
+
+import tensorflow as tf
+from absl import flags
+
+from estimators import Estimator
+from experiments import common_flags
+from experiments.cifar10.config import Config, config_of, model_params
+from experiments.cifar10.model import model_fn
+
+FLAGS = flags.FLAGS
+# What the tutorial's programs called them.
+ALIASES = {
+  "train_dir": "model_dir",
+  "checkpoint_dir": "model_dir",
+  "max_steps": "train_steps",
+}
+
+
+def define_flags(values=FLAGS):
+  """Defines the common flags, then those of CIFAR-10; None: as config.py."""
+  common_flags.define_common_flags(values)
+  flags.adopt_module_key_flags(common_flags, values)  # for --help
+  for name, choices, text in (
+    ("dataset", ["cifar10", "svhn"], "The images to tell apart."),
+    ("top", ["dense", "local"], "The layers between convolutions and classes."),
+    (
+      "data_format",
+      ["channels_last", "channels_first"],
+      "Order of dimensions; channels_first is for GPUs.",
+    ),
+    ("eval_data", ["test", "train_eval"], "Which images are evaluated."),
+  ):
+    flags.DEFINE_enum(name, None, choices, text, flag_values=values)
+  for name, text in (
+    ("log_frequency", "Steps from one line to the next."),
+    ("num_examples", "How many images are evaluated; all when not given."),
+  ):
+    flags.DEFINE_integer(name, None, text, lower_bound=1, flag_values=values)
+  flags.DEFINE_float(
+    "eval_interval_secs",
+    None,
+    "The least seconds from one evaluation to the next.",
+    lower_bound=0,
+    flag_values=values,
+  )
+  for name, text in (
+    ("use_averages", "Evaluate and export the moving averages of the weights."),
+    ("run_once", "Evaluate the newest checkpoint only."),
+    ("log_device_placement", "Log the device of each operation."),
+  ):
+    flags.DEFINE_bool(name, None, text, flag_values=values)
+  for short, name in ALIASES.items():
+    flags.DEFINE_alias(short, name, flag_values=values)
+
+
+def config_from_flags(values, **defaults):
+  """Returns the Config that parsed flags stand for.
+
+  Args:
+    values: parsed `flags.FlagValues`.
+    **defaults: the program's own defaults.
+  """
+  return config_of(**(defaults | common_flags.given_fields(values, Config)))
+
+
+def estimator_of(config, num_examples, **params):
+  """Returns the Estimator of a Config.
+
+  Args:
+    config: a Config.
+    num_examples: int, the images to train on.
+    **params: what differs from `model_params`.
+  """
+  if config.log_device_placement:
+    tf.debugging.set_log_device_placement(True)
+  return Estimator(
+    model_fn,
+    config=common_flags.run_config(config),
+    params=model_params(config, num_examples) | params,
+  )
+
+
+def has_model(config):
+  """Whether there is a checkpoint to evaluate."""
+  return bool(
+    config.model_dir
+    and os.path.isdir(config.model_dir)
+    and tf.train.latest_checkpoint(config.model_dir)
+  )
