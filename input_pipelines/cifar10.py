@@ -157,7 +157,9 @@ def fake_separable(num_examples, seed=0):
   return made.astype(np.uint8), labels
 
 
-def train_input_fn(pictures, labels, batch_size, seed=None, distort=True):
+def train_input_fn(
+  pictures, labels, batch_size, seed=None, distort=True, mirror=True
+):
   """Returns an input function of shuffled batches without end.
 
   Each epoch has an order of its own, and each image is distorted anew each
@@ -170,6 +172,8 @@ def train_input_fn(pictures, labels, batch_size, seed=None, distort=True):
     seed: int that fixes orders and distortions; or None, for others each time,
       which pipelines in several processes cannot have: then it is 0.
     distort: bool; False is for the middle of each image, as in evaluation.
+    mirror: bool, whether distortions flip images left to right, which changes
+      what a digit is.
 
   Returns:
     A function that takes a tf.distribute.InputContext or nothing and returns a
@@ -192,7 +196,16 @@ def train_input_fn(pictures, labels, batch_size, seed=None, distort=True):
     rows = common.row_batches(
       len(labels), batch_size, None, True, seed, input_context
     )
-    make = _maker(*tensors(), batch_size, seed, distort, input_context)
+    draw = None
+    if distort:
+      draw = functools.partial(
+        images.draw_distortions,
+        batch_size,
+        pictures.shape[1:],
+        CROP_SIZE,
+        mirror=mirror,
+      )
+    make = _maker(*tensors(), draw, seed, input_context)
     # A second stream of numbers, one for each batch.
     shared = common.shared_seed(seed, input_context)
     dataset = tf.data.Dataset.zip(rows, common.epoch_seeds(None, shared))
@@ -232,24 +245,28 @@ def evaluation_input_fn(pictures, labels, batch_size=500):
   return input_fn
 
 
-def _maker(pictures, labels, batch_size, seed, distort, context):
-  """Returns the function that makes a batch of row numbers and a seed."""
+def _maker(pictures, labels, draw, seed, context):
+  """Returns the function that makes a batch of row numbers and a number.
+
+  Args:
+    pictures, labels: tensors of the whole data set.
+    draw: function of a seed that returns the draws of a global batch; or None,
+      for no distortion.
+    seed: int or None.
+    context: tf.distribute.InputContext or None.
+  """
 
   @common.no_autograph
   def make(numbers, batch_seed):
     chosen = tf.gather(labels, numbers)
-    if not distort:
+    if draw is None:
       return {"images": _middle(tf.gather(pictures, numbers))}, chosen
     pair = tf.stack([tf.constant(seed or 0, tf.int64), batch_seed])
     # Drawn for the global batch, so that each image has the same distortion
     # whatever the number of pipelines.
-    draws = images.draw_distortions(
-      batch_size, pictures.shape[1:], CROP_SIZE, pair
-    )
-    draws = [common.part(draw, context) for draw in draws]
-    return {
-      "images": images.distort(pictures, numbers, draws, CROP_SIZE)
-    }, chosen
+    draws = [common.part(drawn, context) for drawn in draw(pair)]
+    distorted = images.distort(pictures, numbers, draws, CROP_SIZE)
+    return {"images": distorted}, chosen
 
   return make
 

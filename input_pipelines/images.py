@@ -132,7 +132,7 @@ def crop_rows(images, numbers, tops, lefts, flipped, size):
   return tf.gather(tf.reshape(images, [-1, images.shape[3]]), pixels)
 
 
-def draw_distortions(batch_size, image_shape, size, seed):
+def draw_distortions(batch_size, image_shape, size, seed, mirror=True):
   """Draws what `distort` needs for a batch.
 
   Args:
@@ -140,6 +140,7 @@ def draw_distortions(batch_size, image_shape, size, seed):
     image_shape: (height, width, channels) of the images.
     size: int, of the crop.
     seed: int64 [2].
+    mirror: bool, whether half of the images are flipped.
 
   Returns:
     tuple of tops int32 [B], lefts int32 [B], flipped bool [B], and contrast
@@ -149,7 +150,8 @@ def draw_distortions(batch_size, image_shape, size, seed):
   shape = [None, *image_shape]
   tops, lefts = _random_places(shape, batch_size, size, seeds[0])
   factors = tf.random.stateless_uniform([batch_size], seeds[2], 0.2, 1.8)
-  return tops, lefts, _random_flips(batch_size, seeds[1]), factors
+  flipped = _random_flips(batch_size, seeds[1])
+  return tops, lefts, tf.logical_and(flipped, mirror), factors
 
 
 def distort(images, numbers, draws, size):

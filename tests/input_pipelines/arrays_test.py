@@ -56,6 +56,10 @@ def _batches(input_fn):
   return [batch.tolist() for batch in input_fn().as_numpy_iterator()]
 
 
+def _part(input_fn, count, index):
+  return input_fn(tf.distribute.InputContext(count, index, 2 * count))
+
+
 class NumpyInputFnTest(tf.test.TestCase, parameterized.TestCase):
   def test_in_order_gives_every_row_once(self):
     input_fn = arrays.numpy_input_fn(
@@ -194,6 +198,61 @@ class NumpyInputFnTest(tf.test.TestCase, parameterized.TestCase):
     self.assertEqual(
       [[3, 4, 5], [6]], [batch.numpy().tolist() for batch in again]
     )
+
+  @parameterized.product(
+    pipelines=(2, 3),
+    num_epochs=(1, 3, None),
+    shuffle=(True, False),
+    seed=(None, 4),
+  )
+  def test_pipelines_together_see_what_one_would(
+    self, pipelines, num_epochs, shuffle, seed
+  ):
+    input_fn = arrays.numpy_input_fn(
+      {"x": np.arange(13)}, 10 * np.arange(13), 6, num_epochs, shuffle, seed
+    )
+    parts = [
+      list(_part(input_fn, pipelines, i).take(12)) for i in range(pipelines)
+    ]
+    batches = list(zip(*parts, strict=True))
+    if shuffle and seed is None:
+      input_fn = arrays.numpy_input_fn(
+        {"x": np.arange(13)}, 10 * np.arange(13), 6, num_epochs, shuffle, 0
+      )
+    whole = list(input_fn().take(12))
+    self.assertEqual(len(whole), len(batches))
+    for batch, (features, labels) in zip(batches, whole, strict=True):
+      sizes = [len(part_labels) for _, part_labels in batch]
+      bounds = [len(labels) * i // pipelines for i in range(pipelines + 1)]
+      self.assertAllEqual(np.diff(bounds), sizes)
+      self.assertAllEqual(
+        features["x"], tf.concat([x["x"] for x, _ in batch], 0)
+      )
+      self.assertAllEqual(labels, tf.concat([y for _, y in batch], 0))
+
+  def test_parts_of_endless_batches_are_static(self):
+    input_fn = arrays.numpy_input_fn(np.arange(9), None, 7, None, True)
+    shapes = [_part(input_fn, 3, i).element_spec.shape for i in range(3)]
+    self.assertEqual([[2], [2], [3]], [shape.as_list() for shape in shapes])
+
+  def test_one_pipeline_is_as_none(self):
+    input_fn = arrays.numpy_input_fn(np.arange(9), None, 4, 2, True, seed=3)
+    one = [
+      batch.tolist() for batch in _part(input_fn, 1, 0).as_numpy_iterator()
+    ]
+    self.assertEqual(_batches(input_fn), one)
+
+  def test_restores_the_place_of_a_part(self):
+    input_fn = arrays.numpy_input_fn(np.arange(9), None, 4, None, True)
+    iterator = iter(_part(input_fn, 2, 1))
+    for _ in range(4):
+      next(iterator)
+    path = self.get_temp_dir() + "/place"
+    tf.train.Checkpoint(iterator=iterator).write(path)
+    again = iter(_part(input_fn, 2, 1))
+    tf.train.Checkpoint(iterator=again).read(path)
+    for _ in range(7):
+      self.assertAllEqual(next(iterator), next(again))
 
   @parameterized.named_parameters(
     ("no_shuffle", {"shuffle": None}, "shuffle must be given.*None"),

@@ -174,6 +174,18 @@ class TrainInputFnTest(tf.test.TestCase, parameterized.TestCase):
       expected = (expected - expected.mean()) / expected.std()
       self.assertAllClose(expected, picture, atol=1e-4)
 
+  def test_without_mirror_nothing_is_flipped(self):
+    # Brighter from left to right in every crop.
+    pictures = np.tile(np.arange(32, dtype=np.uint8), [1, 32, 3, 1])
+    pictures = pictures.transpose(0, 1, 3, 2)
+    for mirror, expected in ((False, {True}), (True, {False, True})):
+      input_fn = cifar10.train_input_fn(
+        pictures, np.zeros(1, np.int32), 20, seed=1, mirror=mirror
+      )
+      ((batch, _),) = _take(input_fn, 1)
+      rising = batch[:, 5, -1, 0] > batch[:, 5, 0, 0]
+      self.assertEqual(expected, set(rising.tolist()))
+
   def test_a_seed_fixes_all(self):
     data = cifar10.fake_separable(30)
 

@@ -168,6 +168,13 @@ class DistortTest(tf.test.TestCase):
     between = np.corrcoef([tops, lefts, flipped, factors])
     self.assertAllClose(np.eye(4), between, atol=0.06)
 
+  def test_draws_without_flips_are_else_the_same(self):
+    first = images.draw_distortions(50, (32, 32, 3), 24, _SEED)
+    second = images.draw_distortions(50, (32, 32, 3), 24, _SEED, mirror=False)
+    self.assertAllEqual([False] * 50, second[2])
+    for number in (0, 1, 3):
+      self.assertAllEqual(first[number], second[number])
+
   def test_a_seed_fixes_the_draws(self):
     def draws(*seed):
       draw = images.draw_distortions(20, (32, 32, 3), 24, seed)
