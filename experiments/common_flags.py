@@ -1,10 +1,13 @@
-"""The flags that every experiment has."""
+"""The flags that every experiment has, and what they mean to the runner."""
 
 import dataclasses
 import functools
 import os
 
 from absl import flags
+
+from estimators import RunConfig, distribution_strategy
+from estimators.distribute import STRATEGIES
 
 FLAGS = flags.FLAGS
 _FOLDERS = ("data_dir", "model_dir", "export_dir")
@@ -58,6 +61,23 @@ def define_common_flags(values=FLAGS):
     "others). It has the range of float32, so that, other than float16, it "
     "needs no loss scaling.",
   )
+  flags.DEFINE_enum(
+    "distribution_strategy",
+    "off",
+    STRATEGIES,
+    "What to train on. off, one_device: one device. mirrored: the GPUs of this "
+    "machine, or its logical CPUs. multi_worker: the same of all processes of "
+    "the cluster in TF_CONFIG; its chief (or worker 0) alone evaluates and "
+    "exports. Each device gets its slice of a batch of batch_size examples.",
+    flag_values=values,
+  )
+  integer(
+    "num_gpus",
+    None,
+    "How many GPUs of this machine the strategy takes; all when not given, 0 "
+    "for none. On its own it changes nothing: give --distribution_strategy.",
+    lower_bound=0,
+  )
   boolean(
     "self_test",
     False,
@@ -89,6 +109,40 @@ def given_fields(values, config_class):
   for name in given.keys() & _FOLDERS:
     given[name] = os.path.expanduser(given[name])
   return given
+
+
+def distribution(config):
+  """Returns the strategies of a run, arguments of RunConfig by name.
+
+  In a cluster one process evaluates, without a strategy. Call it before
+  TensorFlow computes anything, which multi_worker needs.
+
+  Args:
+    config: a Config with the fields distribution_strategy and num_gpus.
+  """
+  name = config.distribution_strategy
+  strategy = distribution_strategy(name, config.num_gpus)
+  return {
+    "train_distribute": strategy,
+    "eval_distribute": None if name == "multi_worker" else strategy,
+  }
+
+
+def run_config(config):
+  """Returns the RunConfig of a run; call it first, as `distribution`.
+
+  Args:
+    config: a Config with the fields model_dir, seed, save_checkpoints_steps,
+      distribution_strategy and num_gpus.
+  """
+  settings = RunConfig(
+    model_dir=config.model_dir,
+    tf_random_seed=config.seed,
+    **distribution(config),
+  )
+  if config.save_checkpoints_steps is None:
+    return settings
+  return settings.replace(save_checkpoints_steps=config.save_checkpoints_steps)
 
 
 def _check_used(values, names):
