@@ -10,6 +10,7 @@ import hashlib
 import http.client
 import os
 import shutil
+import tarfile
 import urllib.request
 import zipfile
 
@@ -28,17 +29,16 @@ class File:
     size: int, bytes.
     sha256: str, hexadecimal digest.
     urls: tuple of str, where it is to be had, tried in this order.
-    unpacked: str, the name of the one file in this zip archive, which is
-      unpacked beside it; None for a file that is used as it is.
-    unpacked_size: int, bytes of that file.
+    unpacked: for a .zip or .tar.gz archive, which of its files are unpacked
+      beside it: dictionary of name, perhaps with a folder, to size in bytes.
+      None for a file that is used as it is.
   """
 
   name: str
   size: int
   sha256: str
   urls: tuple[str, ...]
-  unpacked: str | None = None
-  unpacked_size: int | None = None
+  unpacked: dict[str, int] | None = None
 
 
 def _mnist(name, size, sha256):
@@ -55,6 +55,11 @@ def _census(name, size, sha256):
   return File(name, size, sha256, (folder + name,))
 
 
+def _svhn(name, size, sha256):
+  folder = "http://ufldl.stanford.edu/housenumbers/"
+  return File(name, size, sha256, (folder + name,))
+
+
 DATASETS = {
   "census": (
     _census(
@@ -66,6 +71,19 @@ DATASETS = {
       "adult.test",
       2003153,
       "a2a9044bc167a35b2361efbabec64e89d69ce82d9790d2980119aac5fd7e9c05",
+    ),
+  ),
+  "cifar10": (
+    File(
+      "cifar-10-binary.tar.gz",
+      170052171,
+      "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+      ("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",),
+      # 10,000 records of 3,073 bytes each.
+      unpacked={
+        f"cifar-10-batches-bin/{name}.bin": 30_730_000
+        for name in (*(f"data_batch_{n}" for n in range(1, 6)), "test_batch")
+      },
     ),
   ),
   "mnist": (
@@ -90,14 +108,25 @@ DATASETS = {
       "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
     ),
   ),
+  "svhn": (
+    _svhn(
+      "train_32x32.mat",
+      182040794,
+      "435e94d69a87fde4fd4d7f3dd208dfc32cb6ae8af2240d066de1df7508d083b8",
+    ),
+    _svhn(
+      "test_32x32.mat",
+      64275384,
+      "cdce80dfb2a2c4c6160906d0bd7c68ec5a99d7ca4831afa54f09182025b6a75b",
+    ),
+  ),
   "word2vec": (
     File(
       "text8.zip",
       31344016,
       "a6640522afe85d1963ad56c05b0ede0a0c000dddc9671758a6cc09b7a38e5232",
       ("http://mattmahoney.net/dc/text8.zip",),
-      unpacked="text8",
-      unpacked_size=100_000_000,
+      unpacked={"text8": 100_000_000},
     ),
     File(
       "questions-words.txt",
@@ -124,8 +153,8 @@ def download(dataset, data_dir):
     data_dir: str, the folder to fill; made if need be.
 
   Returns:
-    list of str, the paths of the data set's files; of an archive, that of what
-    was in it.
+    list of str, the paths of the data set's files; of an archive, those of what
+    was unpacked.
 
   Raises:
     ValueError: the data set is unknown.
@@ -142,7 +171,7 @@ def download(dataset, data_dir):
   paths = []
   for file in DATASETS[dataset]:
     path = fetch(file, data_dir)
-    paths.append(unpack(file, data_dir) if file.unpacked else path)
+    paths += unpack(file, data_dir) if file.unpacked else [path]
   return paths
 
 
@@ -190,38 +219,64 @@ def fetch(file, data_dir):
 
 
 def unpack(file, data_dir):
-  """Makes sure that the file in a zip archive lies beside it, and whole.
+  """Makes sure that the files in an archive lie beside it, and whole.
 
-  Only the name and the size that the table gives are ever written, to
-  `NAME.part`, which is then renamed.
+  Nothing is written but the names and the sizes that the table gives, each to
+  `NAME.part`, which is then renamed: an archive cannot choose a path.
 
   Args:
     file: File whose `unpacked` is given, and which was fetched.
     data_dir: str, the folder of the archive.
 
   Returns:
-    str, the path of the unpacked file.
+    list of str, the paths of the unpacked files.
 
   Raises:
-    DownloadError: the archive holds something else.
+    DownloadError: the archive lacks one of them, or has another size of it.
   """
-  path = os.path.join(data_dir, file.unpacked)
-  if _size(path) == file.unpacked_size:
-    print(f"{path} is there.")
-    return path
-  with zipfile.ZipFile(os.path.join(data_dir, file.name)) as archive:
-    found = {info.filename: info.file_size for info in archive.infolist()}
-    if found != {file.unpacked: file.unpacked_size}:
-      raise DownloadError(
-        f"{file.name} must hold one file, {file.unpacked} of "
-        f"{file.unpacked_size} bytes; got {found}. Fetch it again."
-      )
-    with archive.open(file.unpacked) as source:
-      with open(path + ".part", "wb") as output:
-        shutil.copyfileobj(source, output)
+  paths = {name: os.path.join(data_dir, name) for name in file.unpacked}
+  missing = [n for n in paths if _size(paths[n]) != file.unpacked[n]]
+  for name in paths:
+    if name not in missing:
+      print(f"{paths[name]} is there.")
+  if missing:
+    with _open_archive(os.path.join(data_dir, file.name)) as (found, open_file):
+      if not file.unpacked.items() <= found.items():
+        raise DownloadError(
+          f"{file.name} must hold {_sizes(file.unpacked)}; got "
+          f"{_sizes(found) or 'no file'}. Fetch it again."
+        )
+      for name in missing:
+        _write(open_file(name), paths[name])
+        print(f"Unpacked {paths[name]}, {file.unpacked[name]} bytes.")
+  return list(paths.values())
+
+
+@contextlib.contextmanager
+def _open_archive(path):
+  """Gives {name: size} of the plain files in it, and a function to open one."""
+  if path.endswith(".zip"):
+    with zipfile.ZipFile(path) as archive:
+      yield {i.filename: i.file_size for i in archive.infolist()}, archive.open
+    return
+  with tarfile.open(path, "r:gz") as archive:
+    # Neither links nor devices.
+    members = {member.name: member for member in archive if member.isreg()}
+    yield (
+      {name: member.size for name, member in members.items()},
+      lambda name: archive.extractfile(members[name]),
+    )
+
+
+def _sizes(files):
+  return ", ".join(f"{name} of {size} bytes" for name, size in files.items())
+
+
+def _write(source, path):
+  os.makedirs(os.path.dirname(path), exist_ok=True)
+  with source, open(path + ".part", "wb") as output:
+    shutil.copyfileobj(source, output)
   os.replace(path + ".part", path)
-  print(f"Unpacked {path}, {file.unpacked_size} bytes.")
-  return path
 
 
 def _fetch_from(url, file, part):

@@ -4,8 +4,10 @@ import hashlib
 import http.server
 import io
 import os
+import pathlib
 import subprocess
 import sys
+import tarfile
 import threading
 import zipfile
 from unittest import mock
@@ -13,7 +15,7 @@ from unittest import mock
 import tensorflow as tf
 from absl import app
 
-from input_pipelines import downloads, mnist
+from input_pipelines import cifar10, downloads, mnist, svhn
 from tools import download
 
 _CONTENT = bytes(range(256)) * 40  # 10,240 bytes
@@ -162,7 +164,8 @@ class DownloadTest(tf.test.TestCase):
 
   def test_unknown_data_set(self):
     with self.assertRaisesRegex(
-      ValueError, r"one of \['census', 'mnist', 'word2vec'\]; got 'nist'"
+      ValueError,
+      r"one of \['census', 'cifar10', .*'word2vec'\]; got 'nist'",
     ):
       downloads.download("nist", self.data_dir)
 
@@ -185,7 +188,7 @@ class UnpackTest(tf.test.TestCase):
   def setUp(self):
     super().setUp()
     self.folder = self.new_folder()
-    self.file = downloads.File("a.zip", 1, "0", (), "text", 5)
+    self.file = downloads.File("a.zip", 1, "0", (), {"text": 5})
     self.path = os.path.join(self.folder, "text")
 
   def new_folder(self):
@@ -201,7 +204,7 @@ class UnpackTest(tf.test.TestCase):
   def unpack(self):
     with contextlib.redirect_stdout(io.StringIO()) as output:
       path = downloads.unpack(self.file, self.folder)
-    self.assertEqual(path, self.path)
+    self.assertEqual(path, [self.path])
     return output.getvalue()
 
   def content(self):
@@ -242,15 +245,19 @@ class UnpackTest(tf.test.TestCase):
       {"text": "words of more"},
       {"other": "words"},
       {"..__text": "words"},
-      {"text": "words", "more": ""},
     ):
       with self.subTest(members):
         self.archive(**members)
         with self.assertRaisesRegex(
-          downloads.DownloadError, "must hold one file, text of 5 bytes; got"
+          downloads.DownloadError, "must hold text of 5 bytes; got .* bytes"
         ):
           self.unpack()
         self.assertEqual(os.listdir(self.folder), ["a.zip"])
+
+  def test_what_else_is_in_it_stays_there(self):
+    self.archive(text="words", more="?")
+    self.unpack()
+    self.assertCountEqual(os.listdir(self.folder), ["a.zip", "text"])
 
   def test_download_fetches_and_unpacks(self):
     self.archive(text="words")
@@ -260,7 +267,7 @@ class UnpackTest(tf.test.TestCase):
       pass
     empty = hashlib.sha256().hexdigest()
     files = (
-      downloads.File("a.zip", 1, digest, (), "text", 5),
+      downloads.File("a.zip", 1, digest, (), {"text": 5}),
       downloads.File("b.txt", 0, empty, ()),
     )
     with mock.patch.dict(downloads.DATASETS, toy=files):
@@ -279,6 +286,97 @@ class UnpackTest(tf.test.TestCase):
     self.assertEqual(os.path.getsize(path), questions.size)
 
 
+class UnpackTarTest(tf.test.TestCase):
+  def setUp(self):
+    super().setUp()
+    self.folder = os.path.join(
+      self.get_temp_dir(), self.id().rsplit(".", maxsplit=1)[-1]
+    )
+    os.makedirs(self.folder)
+    self.file = downloads.File(
+      "a.tar.gz", 1, "0", (), {"data/one.bin": 3, "data/two.bin": 4}
+    )
+
+  def archive(self, members):
+    """Makes the archive of (name, content), or (name, its fields)."""
+    path = os.path.join(self.folder, "a.tar.gz")
+    with tarfile.open(path, "w:gz") as archive:
+      for name, content in members:
+        info = tarfile.TarInfo(name)
+        if isinstance(content, dict):
+          for field, value in content.items():
+            setattr(info, field, value)
+          archive.addfile(info)
+        else:
+          info.size = len(content)
+          archive.addfile(info, io.BytesIO(content))
+
+  def unpack(self):
+    with contextlib.redirect_stdout(io.StringIO()) as output:
+      paths = downloads.unpack(self.file, self.folder)
+    self.assertEqual(
+      [os.path.join(self.folder, f"data/{n}.bin") for n in ("one", "two")],
+      paths,
+    )
+    return output.getvalue(), [
+      pathlib.Path(path).read_bytes() for path in paths
+    ]
+
+  def test_unpacks_what_the_table_names(self):
+    self.archive(
+      [
+        ("data", {"type": tarfile.DIRTYPE}),
+        ("data/two.bin", b"four"),
+        ("../outside", b"?"),
+        ("/tmp/outside", b"?"),
+        ("data/link", {"type": tarfile.SYMTYPE, "linkname": "/etc/passwd"}),
+        ("data/one.bin", b"one"),
+      ]
+    )
+    output, contents = self.unpack()
+    self.assertEqual([b"one", b"four"], contents)
+    self.assertRegex(output, "Unpacked .*/data/one.bin, 3 bytes")
+    self.assertCountEqual(["a.tar.gz", "data"], os.listdir(self.folder))
+    self.assertCountEqual(
+      ["one.bin", "two.bin"], os.listdir(os.path.join(self.folder, "data"))
+    )
+    self.assertNotIn("outside", os.listdir(self.get_temp_dir()))
+
+  def test_unpacks_only_what_is_missing(self):
+    self.archive([("data/one.bin", b"one"), ("data/two.bin", b"four")])
+    self.unpack()
+    os.remove(os.path.join(self.folder, "data/two.bin"))
+    self.archive([("data/one.bin", b"ONE"), ("data/two.bin", b"FOUR")])
+    output, contents = self.unpack()
+    self.assertEqual([b"one", b"FOUR"], contents)
+    self.assertRegex(output, "one.bin is there")
+
+  def test_other_contents_are_refused(self):
+    link = {"type": tarfile.SYMTYPE, "linkname": "/etc/passwd", "size": 4}
+    hard = {"type": tarfile.LNKTYPE, "linkname": "data/one.bin", "size": 4}
+    for members in (
+      [("data/one.bin", b"one")],
+      [("data/one.bin", b"one"), ("data/two.bin", b"five!")],
+      [("data/one.bin", b"one"), ("data/two.bin", link)],
+      [("data/one.bin", b"one"), ("data/two.bin", hard)],
+      [("data/one.bin", b"one"), ("../data/two.bin", b"four")],
+    ):
+      with self.subTest(members):
+        self.archive(members)
+        with self.assertRaisesRegex(
+          downloads.DownloadError, "must hold data/one.bin of 3 bytes, data/two"
+        ):
+          self.unpack()
+        self.assertEqual(["a.tar.gz"], os.listdir(self.folder))
+
+  def test_the_tables_name_the_files_of_the_pipelines(self):
+    (file,) = downloads.DATASETS["cifar10"]
+    names = sum(cifar10.FILES.values(), ())
+    self.assertEqual([f"{cifar10.FOLDER}/{n}" for n in names], [*file.unpacked])
+    names = [file.name for file in downloads.DATASETS["svhn"]]
+    self.assertEqual(list(svhn.FILES.values()), names)
+
+
 class ProgramTest(tf.test.TestCase):
   def run_program(self, *args):
     return subprocess.run(
@@ -292,7 +390,8 @@ class ProgramTest(tf.test.TestCase):
     result = self.run_program("nist", f"--data_dir={self.get_temp_dir()}")
     self.assertEqual(1, result.returncode)
     self.assertIn(
-      "one of ['census', 'mnist', 'word2vec']; got 'nist'", result.stderr
+      "one of ['census', 'cifar10', 'mnist', 'svhn', 'word2vec']; got 'nist'",
+      result.stderr,
     )
 
   def test_data_dir_is_required(self):
@@ -302,7 +401,8 @@ class ProgramTest(tf.test.TestCase):
 
   def test_names_one_data_set(self):
     with self.assertRaisesRegex(
-      app.UsageError, r"\['census', 'mnist', 'word2vec'\]; got \[\]"
+      app.UsageError,
+      r"\['census', 'cifar10', 'mnist', 'svhn', 'word2vec'\]; got \[\]",
     ):
       download.main(["download"])
 
