@@ -255,7 +255,8 @@ def _apply(model, update, loss, tape):
   clipped = update.clip_norm is not None
   clips_itself = model.strategy and optimizers.clips(update.optimizer)
   gradients = [
-    optimizers.ready(update.optimizer, g, clipped) for g in gradients
+    optimizers.ready(update.optimizer, g, v)
+    for g, v in zip(gradients, variables, strict=True)
   ]
   if clipped or clips_itself:
     gradients = replicas.all_sum(model.strategy, gradients)

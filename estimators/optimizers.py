@@ -2,15 +2,21 @@
 
 `Ftrl` and `Adagrad` are those of Keras with the step done by TensorFlow's fused
 kernels: one operation for each variable, of which a linear model has many. Rows
-(of an embedding, of a column's weights) that a batch did not use are neither
-read nor changed. Keras has no public way to an optimizer's slots; their private
-names stand in this module alone.
+(of an embedding, of a column's weights) that a batch did not use are not
+changed, and on one replica not read either. Keras has no public way to an
+optimizer's slots; their private names stand in this module alone.
 """
+
+import weakref
 
 import keras
 import tensorflow as tf
 
 from estimators.objects import raw
+
+# For each optimizer of this module, the indices of the variables whose sparse
+# gradients `ready` has made dense.
+_made_dense = weakref.WeakKeyDictionary()
 
 
 class Ftrl(keras.optimizers.Ftrl):
@@ -35,8 +41,8 @@ class Ftrl(keras.optimizers.Ftrl):
       "l2_shrinkage": self.l2_shrinkage_regularization_strength,
       "lr_power": self.learning_rate_power,
     }
+    gradient = _as_it_was(self, index, gradient)
     if isinstance(gradient, tf.IndexedSlices):
-      gradient = _of_all_replicas(gradient)
       tf.raw_ops.ResourceSparseApplyFtrlV2(
         grad=gradient.values, indices=gradient.indices, **arguments
       )
@@ -62,8 +68,8 @@ class Adagrad(keras.optimizers.Adagrad):
       "lr": tf.cast(learning_rate, variable.dtype),
       "epsilon": self.epsilon,
     }
+    gradient = _as_it_was(self, index, gradient)
     if isinstance(gradient, tf.IndexedSlices):
-      gradient = _of_all_replicas(gradient)
       tf.raw_ops.ResourceSparseApplyAdagradV2(
         grad=gradient.values, indices=gradient.indices, **arguments
       )
@@ -108,27 +114,31 @@ def keep_weights(optimizer, given):
     linear.assign(-w * quadratic - tf.sign(w) * l1)
 
 
-def ready(optimizer, gradient, clipped):
+def ready(optimizer, gradient, variable):
   """Returns a gradient that an optimizer gives the right step for.
 
   A batch that uses a row twice has two entries for it in a sparse gradient.
   Norms, and most of Keras's optimizers, take their squares one by one, where
-  the square of their sum is meant. So the entries of a row are summed; and
-  several replicas, whose entries are only put side by side, give a dense
-  gradient to all but the optimizers of this module.
+  the square of their sum is meant. So the entries of a row are summed.
+
+  On several replicas the gradient is made dense. TensorFlow would put their
+  entries side by side, by operations that within a call must always have the
+  size of the first time: a loop of steps would end in an error.
 
   Args:
     optimizer: a Keras optimizer.
     gradient: tensor or `tf.IndexedSlices`, of a replica.
-    clipped: bool, whether the norm of all replicas' gradients is to be taken.
+    variable: the variable that it is of.
   """
   if not isinstance(gradient, tf.IndexedSlices):
     return gradient
-  clipped = clipped or clips(optimizer)
-  sums_replicas = isinstance(optimizer, (Ftrl, Adagrad)) and not clipped
-  if _num_replicas() > 1 and not sums_replicas:
-    return tf.convert_to_tensor(gradient)
-  return _summed_by_row(gradient)
+  if _num_replicas() == 1:
+    return _summed_by_row(gradient)
+  inner = _inner(optimizer)
+  if isinstance(inner, (Ftrl, Adagrad)):
+    index = inner._get_variable_index(variable)
+    _made_dense.setdefault(inner, set()).add(index)
+  return tf.convert_to_tensor(gradient)
 
 
 def clips(optimizer):
@@ -164,8 +174,17 @@ def _inner(optimizer):
   return getattr(optimizer, "inner_optimizer", optimizer)
 
 
-def _of_all_replicas(gradient):
-  return _summed_by_row(gradient) if _num_replicas() > 1 else gradient
+def _as_it_was(optimizer, index, gradient):
+  """Returns a gradient that `ready` made dense as `tf.IndexedSlices` again.
+
+  Of the rows that it named, those are left out of which the sum is zero. (For
+  Ftrl a first such step would have replaced an initial value by zero.)
+  """
+  if index not in _made_dense.get(optimizer, ()):
+    return gradient
+  others = list(range(1, gradient.shape.rank))
+  rows = tf.where(tf.reduce_any(gradient != 0, axis=others))[:, 0]
+  return tf.IndexedSlices(tf.gather(gradient, rows), rows)
 
 
 def _num_replicas():

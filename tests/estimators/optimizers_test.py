@@ -14,7 +14,6 @@ from estimators import (
   optimizers,
 )
 from tests.estimators import toys
-from tests.estimators.canned import models
 from tests.estimators.helpers import new_folder
 
 W = np.array([[1.0, 2.0], [-3.0, 0.5], [0.25, 4.0], [0.0, -1.0]])
@@ -42,7 +41,7 @@ def steps(optimizer, make_gradient, number=2):
   # The order in which the runner does it.
   step = tf.function(
     lambda: optimizer.apply(
-      [optimizers.ready(optimizer, make_gradient(), False)], [variable]
+      [optimizers.ready(optimizer, make_gradient(), variable)], [variable]
     ),
     autograph=False,
   )
@@ -219,11 +218,15 @@ MAKERS = {
 }
 # On two replicas the rows 1 and 2 are used by both, 0 and 3 by one.
 USES = np.array([1, 1, 0, 2, 1, 2, 3, 2])
-TARGETS = np.array([9, 0, 1, 3, 4, 5, 6, 7], np.float32)
+TARGETS = np.array([9, 0, 1, 4, 4, 5, 6, 7], np.float32)
 
 
-def trained(name, clip_norm=None, strategy=None, steps=2):
-  """Returns the table, of ones at first, after some steps."""
+def trained(name, clip_norm=None, strategy=None, steps=2, uses=None):
+  """Returns the table, of ones at first, after some steps.
+
+  Args:
+    uses: batches of row numbers, [steps, B]; `USES` in each step when None.
+  """
 
   def model_fn(features, labels, mode):
     predicted = tf.reduce_sum(table()(features["n"]), 1)
@@ -233,8 +236,10 @@ def trained(name, clip_norm=None, strategy=None, steps=2):
 
   config = RunConfig(new_folder(), train_distribute=strategy)
   estimator = Estimator(model_fn, config=config)
+  uses = np.array([USES] * steps if uses is None else uses)
+  targets = np.tile(TARGETS[: uses.shape[1]], [steps, 1])
   estimator.train(
-    models.input_of({"n": USES}, TARGETS, repeat=True), steps=steps
+    lambda: tf.data.Dataset.from_tensor_slices(({"n": uses}, targets))
   )
   return estimator.get_variable_value("table/embeddings")
 
@@ -248,6 +253,16 @@ class ReplicasTest(tf.test.TestCase, parameterized.TestCase):
     two = trained(name, clip_norm, toys.two_replicas())
     self.assertAllClose(one, two, 0, 1e-5)
     self.assertAllGreater(np.abs(one - 1), 1e-4)
+
+  @parameterized.parameters("SGD", "Adagrad", "Ftrl")
+  def test_steps_with_numbers_of_rows_that_differ(self, name):
+    # In each batch both replicas use as many rows, in the next one more.
+    uses = [[0, 0, 1, 1], [0, 1, 2, 3], [3, 3, 3, 3], [2, 1, 3, 2], [1] * 4]
+    one, two = (
+      trained(name, None, strategy, 5, uses)
+      for strategy in (None, toys.two_replicas())
+    )
+    self.assertAllClose(one, two, 0, 1e-5)
 
   def test_clipping_by_hand(self):
     errors = 2 * (2 - TARGETS) / 8
