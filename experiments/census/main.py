@@ -13,7 +13,6 @@ import time
 
 from absl import app, flags
 
-from estimators import RunConfig
 from experiments import common_flags
 from experiments.census import inputs, serving, weights
 from experiments.census.config import DEFAULTS, Config, config_of
@@ -82,14 +81,22 @@ def run(config):
   Returns:
     Dictionary: model, seconds (of training and evaluation), steps, epochs,
     test_accuracy, test_auc, test_average_loss, with l1 or l2 zero_weights, and
-    with an export_dir the path of the export.
+    with an export_dir the path of the export. None in the workers of a cluster
+    besides the chief, which only train.
+
+  Raises:
+    ValueError: --clean or a stop_threshold in a cluster.
   """
+  _check_strategy(config)
+  run_config = common_flags.run_config(config)
   splits = inputs.load(config)  # Its errors are to come before --clean.
   if config.clean:
     remove(config.model_dir)
-  estimator = estimator_of(config, _run_config(config))
+  estimator = estimator_of(config, run_config)
   start = time.perf_counter()
   epoch, results = train(estimator, config, splits)
+  if not run_config.is_chief:
+    return None
   metrics = {
     "model": config.model_type,
     "seconds": round(time.perf_counter() - start, 2),
@@ -105,13 +112,26 @@ def run(config):
   return metrics
 
 
+def _check_strategy(config):
+  """Refuses what the workers of a cluster would not do together."""
+  given = [
+    f"--{name}" for name in ("clean", "stop_threshold") if getattr(config, name)
+  ]
+  if config.distribution_strategy == "multi_worker" and given:
+    raise ValueError(
+      "a cluster's workers train the same steps in one model_dir, but "
+      f"{', '.join(given)} would have each do as it finds; leave it out, and "
+      "remove an old model_dir before they start."
+    )
+
+
 def train(estimator, config, splits):
   """Trains in blocks, and prints the results on the test set after each.
 
   Blocks that an earlier run in model_dir has left behind are passed over.
 
   Returns:
-    (epochs done, results of the last evaluation).
+    (epochs done, results of the last evaluation; None but in the chief).
   """
   train_input_fn = inputs.train_input_fn(splits.train, config)
   test_input_fn = inputs.evaluation_input_fn(splits.test, config)
@@ -124,10 +144,13 @@ def train(estimator, config, splits):
       f"already, more than the {last_step} of {total} epochs; ask for more "
       "epochs, or begin anew with --clean."
     )
+  results = None
   for epoch, step in blocks:
     if step < done:
       continue
     estimator.train(train_input_fn, max_steps=step)
+    if not estimator.config.is_chief:
+      continue
     results = estimator.evaluate(test_input_fn)
     if config.l1 or config.l2:
       results["zero_weights"] = weights.count_zeros(estimator)
@@ -172,17 +195,12 @@ def _steps_done(estimator):
   return int(estimator.get_variable_value("global_step"))
 
 
-def _run_config(config):
-  settings = RunConfig(model_dir=config.model_dir, tf_random_seed=config.seed)
-  if config.save_checkpoints_steps is None:
-    return settings
-  return settings.replace(save_checkpoints_steps=config.save_checkpoints_steps)
-
-
 def main(argv):
   del argv
   config = config_from_flags(FLAGS)
   metrics = run(config)
+  if metrics is None:
+    return 0
   print(json.dumps(metrics), flush=True)
   if config.self_test and metrics["test_accuracy"] < SELF_TEST_ACCURACY:
     return 1

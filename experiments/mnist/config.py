@@ -29,6 +29,7 @@ class Config:
     model_dir: folder of checkpoints and events; None for a temporary one.
     save_checkpoints_steps: None for the Estimator's 600 seconds.
     export_dir: folder for a SavedModel of the trained model, or None.
+    distribution_strategy, num_gpus: what to train on; see the flags.
     self_test: whether to train on a small invented set and check the outcome.
   """
 
@@ -52,6 +53,8 @@ class Config:
   model_dir: str | None = None
   save_checkpoints_steps: int | None = None
   export_dir: str | None = None
+  distribution_strategy: str = "off"
+  num_gpus: int | None = None
   self_test: bool = False
 
 
@@ -120,6 +123,8 @@ _OF_THE_RUN = (
   "model_dir",
   "save_checkpoints_steps",
   "export_dir",
+  "distribution_strategy",
+  "num_gpus",
   "self_test",
 )
 

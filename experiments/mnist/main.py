@@ -12,7 +12,7 @@ import time
 import tensorflow as tf
 from absl import app, flags
 
-from estimators import RunConfig, export
+from estimators import export
 from experiments import common_flags
 from experiments.mnist import inputs, reports
 from experiments.mnist.config import PUBLISHED, Config, published
@@ -59,18 +59,20 @@ def run(config):
 
   Returns:
     Dictionary: model, seconds (of training), steps, accuracy and loss in
-    validation and test, and with an export_dir the path of the export.
+    validation and test, and with an export_dir the path of the export. None in
+    the workers of a cluster besides the chief, which only train.
   """
+  run_config = common_flags.run_config(config)
   splits = inputs.load(config)
-  estimator = estimator_of(
-    config, _run_config(config), len(splits.train.labels)
-  )
+  estimator = estimator_of(config, run_config, len(splits.train.labels))
   start = time.perf_counter()
   estimator.train(
     inputs.train_input_fn(splits.train, config),
     hooks=reports.hooks(config, splits),
     max_steps=config.train_steps,
   )
+  if not run_config.is_chief:
+    return None
   metrics = {
     "model": config.model,
     "seconds": round(time.perf_counter() - start, 2),
@@ -93,17 +95,12 @@ def run(config):
   return metrics
 
 
-def _run_config(config):
-  settings = RunConfig(model_dir=config.model_dir, tf_random_seed=config.seed)
-  if config.save_checkpoints_steps is None:
-    return settings
-  return settings.replace(save_checkpoints_steps=config.save_checkpoints_steps)
-
-
 def main(argv):
   del argv
   config = config_from_flags(FLAGS)
   metrics = run(config)
+  if metrics is None:
+    return 0
   print(json.dumps(metrics), flush=True)
   if config.self_test and metrics["test_accuracy"] < 1:
     return 1

@@ -14,7 +14,13 @@ EVALUATION_STEPS = 1000
 
 
 def hooks(config, splits):
-  """Returns the hooks of the model that config names."""
+  """Returns the hooks of the model that config names.
+
+  There are none in a cluster: all of its processes would print, and none could
+  evaluate while they train.
+  """
+  if config.distribution_strategy == "multi_worker":
+    return []
   match config.model:
     case "fully_connected":
       return [LossReport(), PrecisionReport(splits)]

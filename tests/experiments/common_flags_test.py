@@ -1,5 +1,6 @@
 import dataclasses
 import os
+from unittest import mock
 
 from absl import flags
 from absl.testing import absltest
@@ -22,6 +23,8 @@ class CommonFlagsTest(absltest.TestCase):
     self.assertIsNone(values.model_dir)
     self.assertTrue(values.download)
     self.assertFalse(values.self_test)
+    self.assertEqual(values.distribution_strategy, "off")
+    self.assertIsNone(values.num_gpus)
 
   def test_values_are_parsed(self):
     values = parse(
@@ -68,6 +71,45 @@ class CommonFlagsTest(absltest.TestCase):
     flags.DEFINE_integer("verbosity", 0, "As absl's.", flag_values=values)
     values(["main", "--verbosity=1", "--seed=3"])
     self.assertEqual(common_flags.given_fields(values, Config), {"seed": 3})
+
+  def test_the_run_config(self):
+    @dataclasses.dataclass
+    class Config:
+      distribution_strategy: str
+      num_gpus: int | None = None
+      model_dir: str = "/m"
+      seed: int = 3
+      save_checkpoints_steps: int | None = None
+
+    run_config = common_flags.run_config(Config("off"))
+    self.assertEqual(
+      (run_config.model_dir, run_config.tf_random_seed), ("/m", 3)
+    )
+    self.assertEqual(run_config.save_checkpoints_secs, 600)
+    self.assertIsNone(run_config.train_distribute)
+    run_config = common_flags.run_config(
+      Config("one_device", save_checkpoints_steps=7)
+    )
+    self.assertEqual(run_config.save_checkpoints_steps, 7)
+    self.assertIs(run_config.train_distribute, run_config.eval_distribute)
+    self.assertEqual(run_config.train_distribute.num_replicas_in_sync, 1)
+    with self.assertRaisesRegex(ValueError, "num_gpus must be 0 to 0"):
+      common_flags.run_config(Config("mirrored", num_gpus=1))
+
+  def test_one_process_of_a_cluster_evaluates(self):
+    @dataclasses.dataclass
+    class Config:
+      distribution_strategy: str = "multi_worker"
+      num_gpus: int | None = None
+
+    strategy = object()
+    with mock.patch.object(
+      common_flags, "distribution_strategy", return_value=strategy
+    ):
+      self.assertEqual(
+        common_flags.distribution(Config()),
+        {"train_distribute": strategy, "eval_distribute": None},
+      )
 
   def test_the_global_flags_stay_as_they_are(self):
     parse()

@@ -11,6 +11,8 @@ import tensorflow as tf
 from absl import flags
 from absl.testing import parameterized
 
+from estimators import Estimator
+from experiments import common_flags
 from experiments.census import inputs, main
 from experiments.census.config import DEFAULTS, config_of
 from input_pipelines import census
@@ -189,6 +191,47 @@ class RunTest(tf.test.TestCase, parameterized.TestCase):
     with self.assertRaises(FileNotFoundError):
       main.run(dataclasses.replace(config, data_dir="/not/there"))
     self.assertIn("checkpoint", os.listdir(model_dir))
+
+  def test_two_devices_are_like_one(self):
+    one, _ = run("wide_deep")
+    two, _ = run("wide_deep", distribution_strategy="mirrored")
+    self.assertEqual(two["steps"], 5)
+    self.assertAllClose(
+      two["test_average_loss"], one["test_average_loss"], rtol=1e-5
+    )
+
+  @parameterized.parameters({"clean": True}, {"stop_threshold": 0.8})
+  def test_what_a_cluster_cannot(self, **given):
+    with self.assertRaisesRegex(ValueError, f"but --{min(given)} would"):
+      run("wide", distribution_strategy="multi_worker", **given)
+
+  def test_workers_besides_the_chief_only_train(self):
+    task = {
+      "cluster": {"worker": ["a:1", "b:1"]},
+      "task": {"type": "worker", "index": 1},
+    }
+    with (
+      mock.patch.dict(os.environ, {"TF_CONFIG": json.dumps(task)}),
+      # It would wait for the other one.
+      mock.patch.object(
+        common_flags, "distribution", return_value={"train_distribute": None}
+      ),
+      mock.patch.object(Estimator, "train") as train,
+    ):
+      metrics, printed = run(
+        "wide",
+        train_epochs=6,
+        model_dir=self.get_temp_dir(),
+        distribution_strategy="multi_worker",
+      )
+    self.assertIsNone(metrics)
+    self.assertEmpty(printed)
+    self.assertEqual(train.call_count, 3)
+    with (
+      mock.patch.object(main, "config_from_flags"),
+      mock.patch.object(main, "run", return_value=None),
+    ):
+      self.assertEqual(main.main([]), 0)
 
   def test_clean_removes_nothing_but_runs(self):
     folder = self.get_temp_dir()

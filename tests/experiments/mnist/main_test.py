@@ -10,6 +10,8 @@ import tensorflow as tf
 from absl import flags
 from absl.testing import parameterized
 
+from estimators import Estimator
+from experiments import common_flags
 from experiments.mnist import inputs, main
 from experiments.mnist.config import PUBLISHED, published
 from input_pipelines import mnist
@@ -105,6 +107,44 @@ class RunTest(tf.test.TestCase, parameterized.TestCase):
     unbroken, _ = run_on_eight_examples("softmax", train_steps=3)
     self.assertEqual(metrics["steps"], 3)
     self.assertEqual(metrics["test_loss"], unbroken["test_loss"])
+
+  @parameterized.parameters("softmax", "fully_connected", "convolutional")
+  def test_two_devices_are_like_one(self, model):
+    dropout = {} if model != "convolutional" else {"dropout_rate": 0.0}
+    one, _ = run_on_eight_examples(model, train_steps=3, **dropout)
+    two, _ = run_on_eight_examples(
+      model, train_steps=3, distribution_strategy="mirrored", **dropout
+    )
+    self.assertEqual(two["steps"], 3)
+    for name in ("test_loss", "test_accuracy", "validation_loss"):
+      self.assertAllClose(two[name], one[name], rtol=1e-5, atol=1e-6)
+
+  def test_workers_besides_the_chief_only_train(self):
+    task = {
+      "cluster": {"worker": ["a:1", "b:1"]},
+      "task": {"type": "worker", "index": 1},
+    }
+    with (
+      mock.patch.dict(os.environ, {"TF_CONFIG": json.dumps(task)}),
+      # It would wait for the other one.
+      mock.patch.object(
+        common_flags, "distribution", return_value={"train_distribute": None}
+      ),
+      mock.patch.object(Estimator, "train") as train,
+    ):
+      metrics, printed = run_on_eight_examples(
+        "fully_connected",
+        model_dir=self.get_temp_dir(),
+        distribution_strategy="multi_worker",
+      )
+    self.assertIsNone(metrics)
+    self.assertEmpty(printed)
+    self.assertEqual(train.call_args.kwargs["hooks"], [])
+    with (
+      mock.patch.object(main, "config_from_flags"),
+      mock.patch.object(main, "run", return_value=None),
+    ):
+      self.assertEqual(main.main([]), 0)
 
   def test_the_export_classifies_raw_images(self):
     metrics, _ = run_on_eight_examples(
