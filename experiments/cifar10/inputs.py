@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from input_pipelines import cifar10, downloads
+from input_pipelines import cifar10, downloads, svhn
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +35,7 @@ def load(config):
       Split(*cifar10.fake_separable(512)),
       Split(*cifar10.fake_separable(128, seed=1)),
     )
-  source = {"cifar10": cifar10}[config.dataset]
+  source = {"cifar10": cifar10, "svhn": svhn}[config.dataset]
   if config.download and source.is_missing(config.data_dir):
     downloads.download(config.dataset, config.data_dir)
   return Splits(
@@ -46,7 +46,11 @@ def load(config):
 def train_input_fn(splits, config):
   """Returns the input_fn of shuffled and distorted batches without end."""
   return cifar10.train_input_fn(
-    splits.train.images, splits.train.labels, config.batch_size, config.seed
+    splits.train.images,
+    splits.train.labels,
+    config.batch_size,
+    config.seed,
+    mirror=config.dataset != "svhn",
   )
 
 
