@@ -110,10 +110,9 @@ class RunTest(tf.test.TestCase, parameterized.TestCase):
 
   @parameterized.parameters("softmax", "fully_connected", "convolutional")
   def test_two_devices_are_like_one(self, model):
-    dropout = {} if model != "convolutional" else {"dropout_rate": 0.0}
-    one, _ = run_on_eight_examples(model, train_steps=3, **dropout)
+    one, _ = run_on_eight_examples(model, train_steps=3)
     two, _ = run_on_eight_examples(
-      model, train_steps=3, distribution_strategy="mirrored", **dropout
+      model, train_steps=3, distribution_strategy="mirrored"
     )
     self.assertEqual(two["steps"], 3)
     for name in ("test_loss", "test_accuracy", "validation_loss"):
