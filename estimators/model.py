@@ -7,6 +7,7 @@ import inspect
 import keras
 import tensorflow as tf
 
+from estimators import optimizers
 from estimators.objects import Objects, raw
 from estimators.spec import EstimatorSpec, Minimize, ModeKeys, MoveAverages
 
@@ -133,6 +134,7 @@ class Model:
       if mode == ModeKeys.TRAIN:
         self._trained = used
       for update in updates(specs[-1]):
+        optimizers.check_under(self.strategy, update.optimizer)
         update.optimizer.build(self.variables_of(update))
     self._check_metrics(specs[-1])
     if mode == ModeKeys.TRAIN:

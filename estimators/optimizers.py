@@ -141,6 +141,23 @@ def ready(optimizer, gradient, variable):
   return tf.convert_to_tensor(gradient)
 
 
+def check_under(strategy, optimizer):
+  """Refuses what Keras's optimizers cannot do on several replicas.
+
+  Raises:
+    ValueError: the optimizer is to accumulate gradients. Keras would sum those
+      of the replicas inside a condition, which TensorFlow does not do.
+  """
+  count = strategy.num_replicas_in_sync if strategy else 1
+  steps = _inner(optimizer).gradient_accumulation_steps
+  if count > 1 and steps:
+    raise ValueError(
+      "an optimizer with gradient_accumulation_steps needs a single replica, "
+      f"but there are {count}, and it accumulates {steps} steps; leave it out "
+      f"and make the batch {steps} times as large, each replica has a part."
+    )
+
+
 def clips(optimizer):
   """Whether a Keras optimizer clips the gradients that it is given."""
   inner = _inner(optimizer)

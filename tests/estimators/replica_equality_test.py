@@ -147,6 +147,18 @@ class ReplicaEqualityTest(parameterized.TestCase, tf.test.TestCase):
     self.assertGreater(max(norms), CLIP)
     self.assert_close(found, expected.values)
 
+  def test_accumulated_gradients_are_for_one_replica(self):
+    params = {
+      "synchronized": True,
+      "optimizer": "SGD",
+      "arguments": {"gradient_accumulation_steps": 3},
+    }
+    self.trained(params, 1)
+    with self.assertRaisesRegex(
+      ValueError, "there are 2, and it accumulates 3"
+    ):
+      self.trained(params, 2)
+
 
 class ByHand:
   """A second implementation of the training, without Keras, in float64.
