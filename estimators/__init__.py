@@ -31,6 +31,7 @@ from estimators.canned.linear import (
   LinearRegressor,
 )
 from estimators.canned.rnn import RNNClassifier, RNNEstimator
+from estimators.continuous_evaluation import evaluate_continuously
 from estimators.distribute import distribution_strategy
 from estimators.dropout import Dropout
 from estimators.early_stopping import (
@@ -72,11 +73,8 @@ from estimators.parse_specs import (
 from estimators.random_fourier import RandomFourierFeatureMapper
 from estimators.run_config import RunConfig
 from estimators.spec import EstimatorSpec, ModeKeys, minimize, move_averages
-from estimators.train_and_evaluate import (
-  EvalSpec,
-  TrainSpec,
-  train_and_evaluate,
-)
+from estimators.train_and_evaluate import train_and_evaluate
+from estimators.train_specs import EvalSpec, TrainSpec
 from estimators.warm_start import VocabInfo, WarmStartSettings
 
 __all__ = [
@@ -134,6 +132,7 @@ __all__ = [
   "add_metrics",
   "classifier_parse_example_spec",
   "distribution_strategy",
+  "evaluate_continuously",
   "export",
   "feature_columns",
   "get_global_step",

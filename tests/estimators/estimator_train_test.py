@@ -204,7 +204,8 @@ class ReportsTest(TrainTest):
         f"model.ckpt-{step}.{kind}"
         for step in (0, 6)
         for kind in ("data-00000-of-00001", "index")
-      ],
+      ]
+      + ["training_status.json"],
     )
     with open(os.path.join(self.get_temp_dir(), "config.json")) as file:
       config = json.load(file)

@@ -1,0 +1,151 @@
+"""The evaluations that one EvalSpec asks for, over all restarts."""
+
+import json
+import os
+
+import numpy as np
+import tensorflow as tf
+
+from estimators import checkpoints
+
+_logger = tf.get_logger()
+
+
+class Evaluation:
+  """Evaluates checkpoints, each once, and hands the results to exporters.
+
+  The file progress.json beside the events says what was evaluated last, with
+  which results, and exported. Another process goes on from there: what an
+  earlier one evaluated but did not export is exported only. (One that is killed
+  in the instant between the events and the file evaluates that step again.)
+
+  Args:
+    estimator: the Estimator.
+    spec: the EvalSpec.
+
+  Attributes:
+    spec: the EvalSpec.
+    results: the results of the last evaluation, or None when there was none in
+      this process.
+    exports: what the exporters returned after it, or None.
+  """
+
+  def __init__(self, estimator, spec):
+    self.spec = spec
+    self.results = self.exports = None
+    self._estimator = estimator
+    self._path = os.path.join(estimator.eval_dir(spec.name), "progress.json")
+    self._progress = self._read()
+
+  @property
+  def last_step(self):
+    """The last step that is done with, -1 when there is none."""
+    return self._progress.get("step", -1)
+
+  def begin(self, step):
+    """Notes that training goes on from a step, or begins anew."""
+    if self.last_step > step:
+      _logger.warning(
+        "%s is of step %d, but training begins at step %d; the evaluations "
+        "begin anew.",
+        self._path,
+        self.last_step,
+        step,
+      )
+      self._progress = {}
+    if self._progress:
+      self._note(is_final=False)
+
+  def evaluate(self, path, is_final=False):
+    """Evaluates a checkpoint and exports, as far as that was not done.
+
+    Args:
+      path: str, the checkpoint.
+      is_final: bool, what the exporters are told. Those that returned None for
+        this checkpoint before it was the final one are called again.
+    """
+    spec, step = self.spec, checkpoints.step_of(path)
+    if step != self.last_step or not self._progress["results"]:
+      self.results = self._estimator.evaluate(
+        spec.input_fn,
+        steps=spec.steps,
+        hooks=spec.hooks,
+        checkpoint_path=path,
+        name=spec.name,
+      )
+      self.exports = None
+      self._progress = {"step": step, "is_final": False}
+      self._note(results=self.results, exports=[None] * len(spec.exporters))
+      is_due = True
+    else:
+      is_due = is_final and not self._progress["is_final"]
+      is_due = is_due or not self._progress.get("is_exported")
+      if is_due and self.results is None:
+        self.results = _with_arrays(self._progress["results"])
+    if is_due:
+      self._export(path, is_final)
+
+  def skip(self, step):
+    """Notes that a step's checkpoint cannot be evaluated."""
+    self._progress = {"step": step, "is_final": True, "is_exported": True}
+    self._note(results={}, exports=[])
+
+  def _export(self, path, is_final):
+    done = self.exports or self._progress["exports"]
+    if len(done) != len(self.spec.exporters):  # There are others now.
+      done = [None] * len(self.spec.exporters)
+    self.exports = list(done)
+    for i, exporter in enumerate(self.spec.exporters):
+      self.exports[i] = self.exports[i] or exporter.export(
+        estimator=self._estimator,
+        export_path=os.path.join(
+          self._estimator.model_dir, "export", exporter.name
+        ),
+        checkpoint_path=path,
+        eval_result=self.results,
+        is_the_final_export=is_final,
+      )
+      self._note(exports=self.exports)
+    self._note(is_exported=True, is_final=is_final)
+
+  def _note(self, **fields):
+    """Changes the progress, and writes it into the file in one go."""
+    self._progress |= fields
+    os.makedirs(os.path.dirname(self._path), exist_ok=True)
+    with open(self._path + ".tmp", "w") as file:
+      json.dump(self._progress, file, default=_as_json)
+    os.replace(self._path + ".tmp", self._path)
+
+  def _read(self):
+    try:
+      with open(self._path) as file:
+        return json.load(file)
+    except FileNotFoundError:
+      return {}
+
+
+def results_of(evaluations, eval_spec):
+  """Returns what `train_and_evaluate` does: (results, exports).
+
+  Args:
+    evaluations: list of `Evaluation`.
+    eval_spec: the EvalSpec that they are of, or a list of them.
+  """
+  if isinstance(eval_spec, (list, tuple)):
+    return (
+      {e.spec.name: e.results for e in evaluations},
+      [path for e in evaluations for path in e.exports or ()],
+    )
+  return evaluations[0].results, evaluations[0].exports
+
+
+def _as_json(value):
+  """Returns an array as a list, a NumPy number as Python's, a path as text."""
+  return value.tolist() if hasattr(value, "tolist") else str(value)
+
+
+def _with_arrays(results):
+  return {
+    name: np.array(value) if isinstance(value, list) else value
+    for name, value in results.items()
+  }
