@@ -33,14 +33,25 @@ class Blocks:
     self._model = model
     self._functions = {}
 
-  def train(self, plan, names=frozenset(), writer=None, endless=False):
+  def train(
+    self,
+    plan,
+    names=frozenset(),
+    writer=None,
+    endless=False,
+    workers=None,
+    parts=None,
+  ):
     """Returns the function that takes a block of training steps.
 
     Args:
       plan: the `Plan` of the input.
       names: frozenset of str, the tensors to fetch by name.
       writer: `tf.summary` writer for the model's summaries, or None.
-      endless: bool, whether the input is known to have no end.
+      endless: bool, whether the input is known to have no end, on all workers.
+      workers: `Workers` that train together, or None. The input then ends for
+        all of them where it ends for one.
+      parts: `replicas.Parts` when each worker reads its part of the batch.
 
     Returns:
       A function of an iterator and n (int64 scalar). It takes up to n steps,
@@ -58,9 +69,9 @@ class Blocks:
       }
 
       def step(batch, state_):
-        result = _train_step(self._model, batch, names, writer)
+        result = _train_step(self._model, batch, names, writer, parts)
         return {
-          "examples": state_["examples"] + replicas.batch_size(batch),
+          "examples": state_["examples"] + result["examples"],
           "loss": result["loss"],
           "fetched": self._join(result["fetched"], state["fetched"]),
         }
@@ -74,10 +85,13 @@ class Blocks:
           shapes=_shapes(state),
           go_on=lambda state_: tf.math.is_finite(state_["loss"]),
           endless=endless,
+          workers=workers,
         )
 
       return _traced(block, tf.data.IteratorSpec(plan.element_spec), _COUNT)
 
+    if workers:  # All trace anew, or none: see `workers`.
+      return make()
     kind = "train endlessly" if endless else "train"
     return self._kept((kind, plan, names, writer), make)
 
@@ -169,8 +183,8 @@ class Blocks:
 # One step.
 
 
-def _train_step(model, batch, names, writer):
-  """Takes one training step; returns its loss and the fetched tensors."""
+def _train_step(model, batch, names, writer, parts):
+  """Takes one training step; returns its loss, size and fetched tensors."""
   step = model.objects.global_step.read_value()
   every = model.config.save_summary_steps
   moves = []
@@ -187,12 +201,14 @@ def _train_step(model, batch, names, writer):
     # Before the step, since with it the schedule goes on.
     rates = [tf.identity(u.optimizer.learning_rate) for u in updates(spec)]
     for update, loss in zip(updates(spec), losses, strict=True):
-      _apply(model, update, loss, tape)
+      _apply(model, update, loss, tape, parts)
     moves[:] = averages(spec)  # The same on each replica.
+    loss = tf.cast(spec.loss, tf.float32) * weight
     return {
-      "loss": tf.cast(spec.loss, tf.float32) * weight,
+      "loss": replicas.of_real_rows(parts, [loss])[0],
       "fetched": fetch(spec, names),
       "rates": rates,
+      "size": replicas.global_batch_size(batch),
     }
 
   record = tf.equal(step % every, 0) if every else False
@@ -202,6 +218,7 @@ def _train_step(model, batch, names, writer):
       _with_its_summaries(model.strategy, train_on_replica),
       batch,
       keep_one=True,
+      parts=parts,
     )
     for move in moves:
       _move(model.strategy, move, step)
@@ -210,7 +227,11 @@ def _train_step(model, batch, names, writer):
       rates = replicas.join(model.strategy, result["rates"], per_example=False)
       summaries.when_recorded(lambda: _write_summaries(loss, rates))
   model.objects.global_step.assign_add(1)
-  return {"loss": loss, "fetched": result["fetched"]}
+  if parts:
+    size = replicas.join(model.strategy, result["size"], per_example=False)
+  else:
+    size = replicas.batch_size(batch)
+  return {"loss": loss, "examples": size, "fetched": result["fetched"]}
 
 
 def _with_its_summaries(strategy, step):
@@ -232,7 +253,7 @@ def _write_summaries(loss, rates):
     tf.summary.scalar(f"learning_rate_{i}" if i else "learning_rate", rate)
 
 
-def _apply(model, update, loss, tape):
+def _apply(model, update, loss, tape, parts):
   """Applies one `Minimize` on a replica.
 
   Keras sums the gradients over the replicas when it applies them. To clip the
@@ -250,6 +271,7 @@ def _apply(model, update, loss, tape):
       "from the output of the @once network."
     )
   gradients, variables = map(list, zip(*pairs, strict=True))
+  gradients = replicas.of_real_rows(parts, gradients)
   if update.summarize_gradients:
     _write_gradients(model, update.optimizer, gradients, variables)
   clipped = update.clip_norm is not None
@@ -358,7 +380,14 @@ def _step_context(writer, step, condition):
 
 
 def _loop(
-  iterator, n, step, state, shapes, go_on=lambda state: True, endless=False
+  iterator,
+  n,
+  step,
+  state,
+  shapes,
+  go_on=lambda state: True,
+  endless=False,
+  workers=None,
 ):
   """Calls step(batch, state) up to n times, while there is input.
 
@@ -373,8 +402,9 @@ def _loop(
     if endless:
       return done + 1, has_more, step(next(iterator), state)
     optional = iterator.get_next_as_optional()
+    has_value = optional.has_value()
     return tf.cond(
-      optional.has_value(),
+      workers.all_have(has_value) if workers else has_value,
       lambda: (done + 1, True, step(optional.get_value(), state)),
       lambda: (done, False, state),
     )

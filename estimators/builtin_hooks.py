@@ -368,4 +368,6 @@ class GlobalStepWaiterHook(Hook):
 
 def _writer(run, output_dir):
   """Returns the `tf.summary` writer of a folder, the run's own when None."""
+  if not run.estimator.writes:
+    return run.writer  # It writes nothing.
   return tf.summary.create_file_writer(output_dir) if output_dir else run.writer

@@ -32,16 +32,19 @@ class InputPosition:
 
   Args:
     dataset: the `tf.data.Dataset` to read.
+    num_parts: int, in how many parts workers read the input, each its own.
 
   Attributes:
+    num_parts: int, the argument.
     iterator: its iterator.
     saves_state: bool, whether the iterator's state is saved, as far as known.
     finished: bool, whether training ended cleanly with all of the input read.
     restored: bool, whether it goes on from a checkpoint.
   """
 
-  def __init__(self, dataset):
+  def __init__(self, dataset, num_parts=1):
     self._dataset = dataset
+    self.num_parts = num_parts
     self.iterator = iter(dataset)
     self._batches = tf.Variable(0, dtype=tf.int64, trainable=False)
     self._finished = tf.Variable(False, trainable=False)
@@ -58,11 +61,16 @@ class InputPosition:
     """Notes that so many batches more were read."""
     self._batches.assign_add(batches)
 
-  def finish(self, has_more):
-    """Notes, at a clean end, whether there is input left."""
-    size = int(self._dataset.cardinality())
-    self.finished = not has_more or int(self._batches) == size
-    self._finished.assign(self.finished)
+  def is_read(self, has_more):
+    """Whether all of the input was read, given what the last step said."""
+    return not has_more or int(self._batches) == int(
+      self._dataset.cardinality()
+    )
+
+  def finish(self, is_read):
+    """Notes, at a clean end, whether all of the input was read."""
+    self.finished = is_read
+    self._finished.assign(is_read)
 
   def count_only(self, error):
     """Leaves the iterator's state out of checkpoints, as saving it failed."""
@@ -82,30 +90,62 @@ class InputPosition:
       "finished": self._finished,
       "kind": self._kind,
     }
+    if self.num_parts > 1:
+      position["parts"] = tf.Variable(self.num_parts, trainable=False)
     if self.saves_state:
       position["iterator"] = self.iterator
     return position
 
-  def restore(self, path):
+  def write(self, path):
+    """Writes the position alone, as a checkpoint of that path."""
+    self.saving(
+      lambda: tf.train.Checkpoint(**{INPUT: self.trackables()}).write(path)
+    )
+
+  def saving(self, save):
+    """Calls `save`, again without the iterator's state if that cannot be saved.
+
+    Some pipelines can save their state only as long as nothing was read.
+    """
+    try:
+      return save()
+    except _CANNOT_SAVE as error:
+      if not self.saves_state:
+        raise
+      self.count_only(error)
+      return save()
+
+  def restore(self, path, only_count=False):
     """Goes on where a checkpoint stood in the same input.
 
     Training begins at the start of the input when the checkpoint's had ended
     cleanly, when its input was of another kind, or when it holds no position.
+
+    Args:
+      path: str, the checkpoint.
+      only_count: bool, whether the checkpoint is that of another worker, which
+        read as many batches, perhaps others.
     """
     reader = tf.train.load_checkpoint(path)
     saved = {
       name: reader.get_tensor(f"{INPUT}/{name}{SUFFIX}")
-      for name in ("batches", "finished", "kind")
+      for name in ("batches", "finished", "kind", "parts")
       if reader.has_tensor(f"{INPUT}/{name}{SUFFIX}")
     }
     if not saved or saved["finished"]:
       return
-    if saved["kind"].decode() != self._fingerprint():
+    if saved.get("parts", 1) != self.num_parts:
+      self._begin_anew(
+        f"Now it is read in {self.num_parts} parts, then in "
+        f"{saved.get('parts', 1)}."
+      )
+      return
+    if not only_count and saved["kind"].decode() != self._fingerprint():
       self._begin_anew(
         f"Now: {self._fingerprint()}. Then: {saved['kind'].decode()}."
       )
       return
-    if reader.has_tensor(_ITERATOR_STATE):
+    if not only_count and reader.has_tensor(_ITERATOR_STATE):
       position = {INPUT: {"iterator": self.iterator}}
       try:
         tf.train.Checkpoint(**position).read(path).expect_partial()
@@ -161,14 +201,7 @@ class Saver:
     """Writes the checkpoint of a step, and returns its path."""
     self._check_finite(step)
     _logger.info("Saving checkpoints for %d into %s.", step, self._prefix)
-    try:
-      return self._save(step)
-    except _CANNOT_SAVE as error:
-      # Some pipelines can save their state only as long as nothing was read.
-      if not self._position.saves_state:
-        raise
-      self._position.count_only(error)
-      return self._save(step)
+    return self._position.saving(lambda: self._save(step))
 
   def _check_finite(self, step):
     """Refuses to save weights that the last step has made NaN or infinite."""

@@ -4,7 +4,7 @@ import functools
 
 import tensorflow as tf
 
-from estimators import cluster
+from estimators import cluster, rendezvous
 
 STRATEGIES = ("off", "one_device", "mirrored", "multi_worker")
 
@@ -33,6 +33,7 @@ def distribution_strategy(name, num_gpus=None):
     ValueError: there is no strategy of that name, there are fewer GPUs, or
       TF_CONFIG describes no cluster that can train together.
     RuntimeError: TensorFlow has started before multi_worker was made.
+    TimeoutError: multi_worker's other processes did not come in 300 seconds.
   """
   if name not in STRATEGIES:
     raise ValueError(
@@ -100,6 +101,14 @@ def _checked_num_gpus(num_gpus):
   return num_gpus
 
 
+def _addresses(place):
+  """Returns the address of this task, and a list of those of the others."""
+  own = place.spec.task_address(place.task_type, place.task_id)
+  addresses = [a for job in place.spec.jobs for a in place.spec.job_tasks(job)]
+  addresses.remove(own)
+  return own, addresses
+
+
 def _multi_worker(num_gpus):
   place = cluster.from_environment()
   if place.task_type == cluster.EVALUATOR:
@@ -116,6 +125,7 @@ def _multi_worker(num_gpus):
   try:
     # The strategy takes all that it can see.
     tf.config.set_visible_devices(gpus[:num_gpus], "GPU")
+    rendezvous.wait_for_all(*_addresses(place))
     return tf.distribute.MultiWorkerMirroredStrategy()
   except RuntimeError as error:
     raise RuntimeError(

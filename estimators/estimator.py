@@ -79,6 +79,13 @@ class Estimator:
     self._loaded = LoadedModel(
       model_fn, self._params, self._config, self._warm_start
     )
+    self._scored = self._loaded
+    if self._loaded.workers:
+      # Workers train together, but each evaluates on its own, if at all.
+      alone = self._config.replace(train_distribute=None, eval_distribute=None)
+      self._scored = LoadedModel(
+        model_fn, self._params, alone, self._warm_start
+      )
     _logger.info("Using config: %s", self._config.as_dict())
 
   @property
@@ -95,6 +102,12 @@ class Estimator:
   def params(self):
     """A copy of the hyperparameters."""
     return copy.deepcopy(self._params)
+
+  @property
+  def writes(self):
+    """Whether this process writes events; of several workers the chief does."""
+    group = self._loaded.workers
+    return group is None or group.is_chief
 
   @property
   def warm_start_from(self):
@@ -189,6 +202,8 @@ class Estimator:
 
     Raises:
       NanLossDuringTrainingError: the loss was NaN or infinite.
+      WorkerLostError: another worker that trains together with this one has
+        gone; all of them are to be started again.
       ValueError: both steps and max_steps, or one that is not a positive
         integer; listeners without checkpoints; no input.
       TypeError: a hook or listener is of a wrong type.
@@ -204,13 +219,18 @@ class Estimator:
         f"Can not provide both steps ({steps}) and max_steps ({max_steps}): "
         "steps counts from here, max_steps from the beginning."
       )
-    path = self.latest_checkpoint()
+    group = self._loaded.workers
+    if group:
+      path = group.checkpoint(self.model_dir)
+    else:
+      path = self.latest_checkpoint()
     if max_steps is not None and path:
       if checkpoints.step_of(path) >= max_steps:
         _logger.info("Skipping training since max_steps has already saved.")
         return self
     self._refuse_to_train()
-    dataset = self._dataset(input_fn, ModeKeys.TRAIN)
+    context = group.input_context() if group else None
+    dataset = self._dataset(input_fn, ModeKeys.TRAIN, context)
     plan = self._loaded.prepare(ModeKeys.TRAIN, dataset.element_spec, path)
     training.train(
       self,
@@ -222,6 +242,7 @@ class Estimator:
       listeners,
       steps,
       max_steps,
+      is_part=bool(group) and inputs.takes_context(input_fn),
     )
     return self
 
@@ -261,9 +282,9 @@ class Estimator:
     _check_steps("steps", steps)
     path = self._checkpoint_to_use(checkpoint_path, untrained)
     dataset = self._evaluation_dataset(input_fn, steps)
-    plan = self._loaded.prepare(ModeKeys.EVAL, dataset.element_spec, path)
+    plan = self._scored.prepare(ModeKeys.EVAL, dataset.element_spec, path)
     return evaluation.evaluate(
-      self, self._loaded, plan, dataset, steps, hooks, path, name
+      self, self._scored, plan, dataset, steps, hooks, path, name
     )
 
   def evaluate_in_memory(self, input_fn, steps=None, hooks=None, name=None):
@@ -272,8 +293,14 @@ class Estimator:
     The arguments and the result are those of `evaluate`.
 
     Raises:
-      RuntimeError: no training is under way.
+      RuntimeError: no training is under way, or it is that of several workers.
     """
+    if self._loaded.workers:
+      raise RuntimeError(
+        "evaluate_in_memory needs training in one process, but several workers "
+        "train together here; use evaluate, which loads a checkpoint, or an "
+        "evaluator's process."
+      )
     if not self._loaded.training:
       raise RuntimeError(
         "evaluate_in_memory is for hooks while training is under way; use "
@@ -338,10 +365,10 @@ class Estimator:
 
     def predictions():
       dataset = self._dataset(input_fn, ModeKeys.PREDICT)
-      plan = self._loaded.prepare(ModeKeys.PREDICT, dataset.element_spec, path)
+      plan = self._scored.prepare(ModeKeys.PREDICT, dataset.element_spec, path)
       yield from prediction.predict(
         self,
-        self._loaded,
+        self._scored,
         plan,
         dataset,
         predict_keys,
@@ -378,16 +405,18 @@ class Estimator:
     """
     path = self._checkpoint_to_use(checkpoint_path, untrained=False)
     receiver = receivers.trace(serving_input_receiver_fn)
-    plan = self._loaded.prepare(ModeKeys.PREDICT, receiver.features_spec, path)
+    plan = self._scored.prepare(ModeKeys.PREDICT, receiver.features_spec, path)
     _logger.info("Exporting %s.", path or "the values of the warm start")
     return export.write(
-      self._loaded.model, plan, receiver, export_dir_base, assets_extra
+      self._scored.model, plan, receiver, export_dir_base, assets_extra
     )
 
   # What several of them need.
 
-  def _dataset(self, input_fn, mode):
-    return inputs.dataset_from(input_fn, mode, self.params, self._config)
+  def _dataset(self, input_fn, mode, context=None):
+    return inputs.dataset_from(
+      input_fn, mode, self.params, self._config, context
+    )
 
   def _checkpoint_to_use(self, path, untrained):
     """Returns the checkpoint to evaluate, None for the initial values."""

@@ -26,7 +26,9 @@ def evaluate(estimator, loaded, plan, dataset, steps, hooks, path, name):
     path: str, the checkpoint that the values are of, or None.
   """
   directory = estimator.eval_dir(name)
-  writer = summaries.writer_for(directory)
+  writer = summaries.no_writer()
+  if estimator.writes:
+    writer = summaries.writer_for(directory)
   step = loaded.global_step
   run = Run(estimator, ModeKeys.EVAL, step, directory, writer)
   hooks = [*hooks, *plan.spec.hooks]

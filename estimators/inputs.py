@@ -9,7 +9,12 @@ from estimators.spec import ModeKeys
 _KNOWN = ("mode", "params", "config", "input_context")
 
 
-def dataset_from(input_fn, mode, params, config):
+def takes_context(input_fn):
+  """Whether an input function gives a worker's part of the global batch."""
+  return "input_context" in _arguments(input_fn)
+
+
+def dataset_from(input_fn, mode, params, config, context=None):
   """Calls an input function and returns its `tf.data.Dataset`.
 
   Args:
@@ -18,6 +23,8 @@ def dataset_from(input_fn, mode, params, config):
       or (features, labels), as tensors: one batch, which training repeats.
     mode: one of `ModeKeys`.
     params, config: the Estimator's.
+    context: `tf.distribute.InputContext` of a worker; None for a process that
+      is alone.
 
   Raises:
     TypeError: input_fn is not a function.
@@ -32,7 +39,7 @@ def dataset_from(input_fn, mode, params, config):
     "mode": mode,
     "params": params,
     "config": config,
-    "input_context": tf.distribute.InputContext(),
+    "input_context": context or tf.distribute.InputContext(),
   }
   arguments = _arguments(input_fn)
   # Shuffling without a seed of its own is then the same in every run.

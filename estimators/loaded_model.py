@@ -5,7 +5,7 @@ import os
 import keras
 import tensorflow as tf
 
-from estimators import checkpoints, warm_start
+from estimators import checkpoints, warm_start, workers
 from estimators.blocks import Blocks
 from estimators.model import Model
 from estimators.objects import raw
@@ -25,6 +25,7 @@ class LoadedModel:
   Attributes:
     model: the `Model`.
     blocks: its `Blocks`.
+    workers: the `Workers` that train it together, or None.
     training: bool, whether a call of train is under way; other values may not
       be loaded then.
   """
@@ -34,6 +35,7 @@ class LoadedModel:
     self._warm_start = warm_start_settings
     self.training = False
     self._begin_anew()
+    self.workers = workers.of(self.model.strategy)
 
   def _begin_anew(self):
     self.model = Model(*self._arguments)

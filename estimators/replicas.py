@@ -7,6 +7,7 @@ the same numbers.
 
 import contextlib
 import contextvars
+import dataclasses
 
 import tensorflow as tf
 
@@ -14,6 +15,22 @@ import tensorflow as tf
 _weight = contextvars.ContextVar("estimators_replica_weight", default=None)
 # And where its slice lies: (start, stop, size of the global batch), int64.
 _rows = contextvars.ContextVar("estimators_replica_rows", default=None)
+
+
+@dataclasses.dataclass(frozen=True)
+class Parts:
+  """Tells that each worker's batch is its own part of the global batch.
+
+  Attributes:
+    worker: int, the number of this worker.
+    num_workers: int.
+    sizes: tuple of the workers' batch sizes; None where they are known only
+      at each step.
+  """
+
+  worker: int
+  num_workers: int
+  sizes: tuple | None
 
 
 def batch_size(batch):
@@ -31,7 +48,21 @@ def batch_size(batch):
   return tf.constant(1, tf.int64)
 
 
-def on_replicas(strategy, step, batch, keep_one):
+def static_batch_size(element_spec):
+  """Returns what `batch_size` gives for all batches, None if they differ."""
+  for spec in tf.nest.flatten(element_spec):
+    if spec.shape.rank != 0:
+      return spec.shape[0] if spec.shape.rank else None
+  return 1
+
+
+def global_batch_size(batch):
+  """Returns, on a replica, the size of the global batch, int64 scalar."""
+  place = _rows.get()
+  return batch_size(batch) if place is None else place[2]
+
+
+def on_replicas(strategy, step, batch, keep_one, parts=None):
   """Calls step(slice of the batch, weight) on every replica.
 
   Args:
@@ -42,6 +73,8 @@ def on_replicas(strategy, step, batch, keep_one):
     keep_one: whether a replica for which there is no example gets one, with
       the weight 0, instead of an empty slice. (There is no gradient of the mean
       over nothing.)
+    parts: `Parts` when the batch is this worker's part; None when it is the
+      global batch, which every worker reads.
 
   Returns:
     What `step` returns, on several replicas as per-replica values.
@@ -55,17 +88,91 @@ def on_replicas(strategy, step, batch, keep_one):
       return step(batch, tf.constant(1.0))
     replica = tf.distribute.get_replica_context().replica_id_in_sync_group
     replica = tf.cast(replica, tf.int64)
+    if parts is None:
+      local, first, total_size = num_replicas, 0, None
+    else:
+      local = num_replicas // parts.num_workers
+      replica -= parts.worker * local
+      first, total_size = _place_of_part(parts, batch_size(batch), local)
     size = batch_size(batch)
-    start = size * replica // num_replicas
-    stop = size * (replica + 1) // num_replicas
-    weight = tf.cast((stop - start) / size, tf.float32)
+    start = size * replica // local
+    stop = size * (replica + 1) // local
+    weight = tf.cast(
+      (stop - start) / (size if parts is None else total_size), tf.float32
+    )
     if keep_one:
+      if parts and not parts.sizes:
+        batch = _with_a_row(batch, size)
+        size = tf.maximum(size, 1)
       start = tf.minimum(start, size - 1)
       stop = tf.maximum(stop, start + 1)
-    with _set(_weight, weight), _set(_rows, (start, stop, size)):
+    rows_ = (start, stop, size)
+    if parts:
+      first = tf.minimum(first + start, total_size - (stop - start))
+      rows_ = (first, first + stop - start, total_size)
+    with _set(_weight, weight), _set(_rows, rows_):
       return step(_slice(batch, start, stop, size), weight)
 
   return strategy.run(on_replica, args=(batch,))
+
+
+def _place_of_part(parts, size, local):
+  """Returns, on a replica, its worker's first row and the global batch's size.
+
+  Args:
+    parts: `Parts`.
+    size: int64 scalar, the size of this worker's batch.
+    local: int, the replicas of a worker.
+  """
+  sizes = parts.sizes
+  if sizes is None:
+    mine = size * tf.one_hot(parts.worker, parts.num_workers, dtype=tf.int64)
+    context = tf.distribute.get_replica_context()
+    # Each of a worker's replicas adds the same.
+    sizes = context.all_reduce(tf.distribute.ReduceOp.SUM, mine) // local
+  sizes = tf.constant(sizes, tf.int64) if parts.sizes else sizes
+  return tf.reduce_sum(sizes[: parts.worker]), tf.reduce_sum(sizes)
+
+
+def _with_a_row(batch, size):
+  """Returns a batch, or where it is empty one row of zeros instead."""
+  missing = tf.cast(tf.equal(size, 0), tf.int64)
+
+  def with_a_row(value):
+    if isinstance(value, tf.SparseTensor):
+      shape = value.dense_shape
+      shape = tf.concat([shape[:1] + missing, shape[1:]], 0)
+      return tf.SparseTensor(value.indices, value.values, shape)
+    if isinstance(value, tf.RaggedTensor):
+      splits = tf.pad(value.row_splits, [[0, missing]])
+      return value.from_row_splits(value.values, splits, validate=False)
+    if value.shape.rank == 0:
+      return value
+    others = tf.zeros([tf.rank(value) - 1, 2], tf.int64)
+    padded = tf.pad(value, tf.concat([[[0, missing]], others], 0))
+    return tf.ensure_shape(padded, [None, *value.shape[1:]])
+
+  return tf.nest.map_structure(with_a_row, batch)
+
+
+def of_real_rows(parts, tensors):
+  """Returns tensors as zeros on a replica whose only row is made up.
+
+  A weight of 0 alone does not do: the gradient there may be infinite.
+  """
+  if parts is None or parts.sizes:
+    return tensors
+  weight = _weight.get()
+
+  def real(tensor):
+    return tf.math.multiply_no_nan(tensor, tf.cast(weight > 0, tensor.dtype))
+
+  return [
+    tf.IndexedSlices(real(t.values), t.indices, t.dense_shape)
+    if isinstance(t, tf.IndexedSlices)
+    else real(t)
+    for t in tensors
+  ]
 
 
 def total(strategy, value):
@@ -76,7 +183,7 @@ def total(strategy, value):
 
 
 def join(strategy, value, per_example):
-  """Returns the tensors of all replicas as one.
+  """Returns the tensors of all of this process's replicas as one.
 
   Args:
     strategy: `tf.distribute.Strategy`, or None.

@@ -55,7 +55,8 @@ class TrainingRun(Run):
   """A `Run` that can save checkpoints.
 
   Args:
-    saver: `checkpoints.Saver`.
+    saver: `checkpoints.Saver`; None in workers other than the chief, which save
+      no checkpoints.
     position: `checkpoints.InputPosition`.
     saved: function of the path of a checkpoint, called when it was written.
     saving_listeners: `CheckpointSaverListener`s besides those of the hooks.
@@ -68,6 +69,7 @@ class TrainingRun(Run):
     self._position = position
     self._saved = saved
     self.last_saved = None
+    self.saved_steps = []
 
   def save_checkpoint(self, listeners=()):
     """Saves a checkpoint, unless it is there or the loss is not finite.
@@ -76,8 +78,10 @@ class TrainingRun(Run):
       listeners: `CheckpointSaverListener`s to call around it.
 
     Returns:
-      The checkpoint's path, or None.
+      The checkpoint's path, or None: also in workers other than the chief.
     """
+    if self._saver is None:
+      return None
     if self.loss is not None and not math.isfinite(self.loss):
       return None
     state = (self.global_step, self._position.finished)
@@ -91,6 +95,7 @@ class TrainingRun(Run):
       listener.before_save(self, self.global_step)
     path = self._saver.save(self.global_step)
     self.last_saved = state
+    self.saved_steps.append(self.global_step)
     self._saved(path)
     _logger.info(line, "after", self.global_step)
     stops = [x.after_save(self, self.global_step) for x in listeners]
@@ -129,7 +134,9 @@ class BlockTimer:
     return steps, bool(has_more), state
 
 
-def loop(run, hooks, spec_hooks, take_steps, timer, limit=None):
+def loop(
+  run, hooks, spec_hooks, take_steps, timer, limit=None, agree=lambda n: n
+):
   """Takes steps until the input ends, a limit is reached or a hook stops it.
 
   Args:
@@ -141,24 +148,34 @@ def loop(run, hooks, spec_hooks, take_steps, timer, limit=None):
       the `run`.
     timer: `BlockTimer`.
     limit: int, the most steps to take, or None.
+    agree: function of the number of steps wanted next, 0 for none, that returns
+      how many to take: workers that train together agree on it.
 
   Returns:
     False when the input has ended.
   """
   has_more = True
-  while has_more and not run.stop_requested:
-    n = min(timer.limit(), math.inf if limit is None else limit - run.steps)
+  while has_more:
+    n = agree(_steps_wanted(run, hooks, timer, limit))
     if n <= 0:
       break
-    for hook in hooks:
-      wanted = hook.next_step(run.step)
-      if wanted is not None:
-        n = min(n, max(1, wanted - run.step))
     steps, has_more, fetched = take_steps(int(n))
     if not steps:
       break
     call_hooks(run, hooks, spec_hooks, fetched)
   return has_more
+
+
+def _steps_wanted(run, hooks, timer, limit):
+  """Returns how many steps the next block is to have; 0 to stop."""
+  n = min(timer.limit(), math.inf if limit is None else limit - run.steps)
+  if run.stop_requested or n <= 0:
+    return 0
+  for hook in hooks:
+    wanted = hook.next_step(run.step)
+    if wanted is not None:
+      n = min(n, max(1, wanted - run.step))
+  return n
 
 
 def call_hooks(run, hooks, spec_hooks, fetched):
@@ -194,6 +211,11 @@ class Interruption:
       yield
     finally:
       self._put_back()
+
+  def note_from_others(self, number):
+    """Notes a signal that another worker has got."""
+    self.signal = self.signal or number
+    self._run.request_stop()
 
   def leave(self):
     """Ends the program the way that the signal would have.

@@ -29,6 +29,11 @@ def writer_for(directory):
   return writer
 
 
+def no_writer():
+  """Returns a `tf.summary` writer that writes nothing."""
+  return tf.summary.create_noop_writer()
+
+
 @contextlib.contextmanager
 def in_one_condition():
   """Within this context `when_recorded` waits, and all is written at its end.

@@ -6,7 +6,14 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from estimators import builtin_hooks, checkpoints, fetches, summaries
+from estimators import (
+  builtin_hooks,
+  checkpoints,
+  fetches,
+  lockstep,
+  summaries,
+  training_status,
+)
 from estimators.progress import ProgressHook, progress_is_shown
 from estimators.runner import Interruption, TrainingRun, loop
 from estimators.spec import ModeKeys
@@ -15,7 +22,16 @@ _logger = tf.get_logger()
 
 
 def train(
-  estimator, loaded, plan, dataset, path, hooks, listeners, steps, max_steps
+  estimator,
+  loaded,
+  plan,
+  dataset,
+  path,
+  hooks,
+  listeners,
+  steps,
+  max_steps,
+  is_part=False,
 ):
   """Trains a loaded model.
 
@@ -27,20 +43,28 @@ def train(
     path: str, the checkpoint to go on from; None at the very start.
     hooks, listeners: tuples, as for `Estimator.train`.
     steps, max_steps: int or None, as for `Estimator.train`.
+    is_part: bool, whether the dataset gives this worker's part of each batch.
   """
-  position = checkpoints.InputPosition(dataset)
-  if path:
-    position.restore(path)
-  run = _start(estimator, loaded, plan, position, path, listeners)
+  together = lockstep.of(loaded.workers, estimator.model_dir, dataset, is_part)
+  position = together.position
+  together.restore(path)
+  run = _start(estimator, loaded, plan, together, path, listeners)
   limit = steps if max_steps is None else max_steps - run.global_step
-  hooks = _all_hooks(run, plan.spec, hooks, limit)
+  hooks = _all_hooks(run, plan.spec, hooks, limit, together.is_chief)
   loaded.training = True
+  status = training_status.Status(run)
   try:
-    has_more = _loop(run, loaded, plan, position, hooks, limit)
-    _check_trained(run, position, has_more)
-    position.finish(has_more)
-    for hook in hooks:
-      hook.end(run)
+    with together.watched(run):
+      has_more = _loop(run, loaded, plan, together, hooks, limit)
+      _check_trained(run, position, has_more)
+      position.finish(together.is_read(has_more))
+      for hook in hooks:
+        hook.end(run)
+      together.agree(0)
+    status.end()
+  except BaseException as error:
+    status.end(error)
+    raise
   finally:
     loaded.training = False
     run.writer.flush()
@@ -51,9 +75,22 @@ def train(
     _logger.info("Loss for final step: %s.", np.float32(run.loss))
 
 
-def _start(estimator, loaded, plan, position, path, listeners):
+def _start(estimator, loaded, plan, together, path, listeners):
   """Returns the `Run`, after writing what model_dir holds from the start."""
   model_dir = estimator.model_dir
+  variables = together.saved_variables(plan.variables)
+  if not together.is_chief:
+    return TrainingRun(
+      estimator,
+      ModeKeys.TRAIN,
+      loaded.global_step,
+      model_dir,
+      summaries.no_writer(),
+      saver=None,
+      position=together.position,
+      saved=None,
+      saving_listeners=(),
+    )
   writer = summaries.writer_for(model_dir)
   os.makedirs(model_dir, exist_ok=True)
   run = TrainingRun(
@@ -63,9 +100,9 @@ def _start(estimator, loaded, plan, position, path, listeners):
     model_dir,
     writer,
     saver=checkpoints.Saver(
-      model_dir, estimator.config, plan.variables, position
+      model_dir, estimator.config, variables, together.position
     ),
-    position=position,
+    position=together.position,
     saved=lambda saved: loaded.note_saved(saved, plan),
     saving_listeners=listeners,
   )
@@ -90,33 +127,14 @@ def _write_config(estimator):
   os.replace(path + ".tmp", path)
 
 
-def _all_hooks(run, spec, hooks, limit):
+def _all_hooks(run, spec, hooks, limit, is_chief):
   """Returns all hooks of a call of train, in the order they are called."""
-  config = run.estimator.config
-  every = config.log_step_count_steps
+  every = run.estimator.config.log_step_count_steps
   given = hooks + spec.hooks
   first, last = [], []
-  if any(isinstance(h, builtin_hooks.CheckpointSaverHook) for h in given):
-    pass  # It takes the place of the one that the config asks for.
-  elif config.save_checkpoints_steps or config.save_checkpoints_secs:
-    first.append(
-      builtin_hooks.CheckpointSaverHook(
-        config.save_checkpoints_secs or None,
-        config.save_checkpoints_steps or None,
-      )
-    )
-  elif run.saving_listeners:
-    raise ValueError(
-      "saving_listeners were given, but no checkpoints are saved; set "
-      "RunConfig(save_checkpoints_steps=...) or save_checkpoints_secs."
-    )
-  else:
-    _logger.warning(
-      "No checkpoints are saved, as both save_checkpoints_steps and "
-      "save_checkpoints_secs are off: what is learned will be lost."
-    )
-  first += spec.training_chief_hooks
-  has_bar = progress_is_shown()
+  if is_chief:
+    first += _saving_hooks(run, given) + list(spec.training_chief_hooks)
+  has_bar = is_chief and progress_is_shown()
   if every:
     first.append(builtin_hooks.StepCounterHook(every, log=not has_bar))
   if not any(isinstance(h, builtin_hooks.NanTensorHook) for h in given):
@@ -126,19 +144,52 @@ def _all_hooks(run, spec, hooks, limit):
     last.append(ProgressHook(total))
   elif every:
     last.append(builtin_hooks.LossLoggingHook(every))
-  return [*first, *hooks, *last, *spec.training_hooks]
+  every_hook = [*first, *hooks, *last, *spec.training_hooks]
+  if is_chief:
+    return every_hook
+  return [h for h in every_hook if not _saves(h)]
 
 
-def _loop(run, loaded, plan, position, hooks, limit):
+def _saves(hook):
+  return isinstance(hook, builtin_hooks.CheckpointSaverHook)
+
+
+def _saving_hooks(run, given):
+  """Returns the hook that saves checkpoints, unless it was given, in a list."""
+  config = run.estimator.config
+  if any(_saves(h) for h in given):
+    return []  # It takes the place of the one that the config asks for.
+  if config.save_checkpoints_steps or config.save_checkpoints_secs:
+    return [
+      builtin_hooks.CheckpointSaverHook(
+        config.save_checkpoints_secs or None,
+        config.save_checkpoints_steps or None,
+      )
+    ]
+  if run.saving_listeners:
+    raise ValueError(
+      "saving_listeners were given, but no checkpoints are saved; set "
+      "RunConfig(save_checkpoints_steps=...) or save_checkpoints_secs."
+    )
+  _logger.warning(
+    "No checkpoints are saved, as both save_checkpoints_steps and "
+    "save_checkpoints_secs are off: what is learned will be lost."
+  )
+  return []
+
+
+def _loop(run, loaded, plan, together, hooks, limit):
   """Begins the hooks and takes the steps; returns whether there is more input.
 
   Raises:
     KeyboardInterrupt, SystemExit: after a signal, when a checkpoint is saved.
   """
   timer = loaded.timer("train")
-  writer = run.writer if run.estimator.config.save_summary_steps else None
+  position = together.position
+  summarizes = together.is_chief and run.estimator.config.save_summary_steps
+  writer = run.writer if summarizes else None
   names = fetches.names_of(hooks)
-  block = loaded.blocks.train(plan, names, writer, position.is_endless)
+  block = loaded.blocks.train(plan, names, writer, **together.arguments(plan))
 
   def take_steps(n):
     # Before the block: it may raise after it has taken some of the steps.
@@ -151,15 +202,20 @@ def _loop(run, loaded, plan, position, hooks, limit):
       run.global_step += steps
       run.examples += int(state["examples"])
       run.loss = float(state["loss"])
+    together.after_block()
     return steps, has_more, state["fetched"]
 
   interruption = Interruption(run)
+  together.begin(run, interruption)
   with interruption.watched():
     for hook in hooks:
       hook.begin(run)
-    has_more = loop(run, hooks, plan.spec.hooks, take_steps, timer, limit)
-    if interruption.signal:
+    has_more = loop(
+      run, hooks, plan.spec.hooks, take_steps, timer, limit, together.agree
+    )
+    if together.signal():
       run.save_checkpoint()
+      together.agree(0)
       interruption.leave()
   return has_more
 

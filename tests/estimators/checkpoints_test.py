@@ -185,7 +185,7 @@ class InputPositionTest(CheckpointTest):
     ):
       position = InputPosition(dataset)
       self.read(position, batches)
-      position.finish(has_more)
+      position.finish(position.is_read(has_more))
       self.assertEqual(position.finished, finished)
       again = InputPosition(dataset)
       again.restore(self.save({}, position))
