@@ -122,9 +122,8 @@ class Workers:
       ValueError: this worker does not see it.
     """
     path = checkpoints.newest(model_dir)
-    step = int(
-      self.gather(-1 if path is None else checkpoints.step_of(path))[0]
-    )
+    step = -1 if path is None else checkpoints.step_of(path)
+    step = int(self.gather(step)[0, 0])
     if step < 0:
       return None
     path = os.path.join(model_dir, f"{checkpoints.CHECKPOINT_NAME}-{step}")
