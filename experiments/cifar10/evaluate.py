@@ -20,8 +20,9 @@ def run(config):
   if config.run_once and not options.has_model(config):
     print("No checkpoint file found")
     return None
+  settings = options.run_config(config)
   splits = inputs.load(config)
-  estimator = options.estimator_of(config, len(splits.train.labels))
+  estimator = options.estimator_of(config, settings, splits)
   input_fn = inputs.evaluation_input_fn(splits, config)
   if config.run_once:
     results = estimator.evaluate(input_fn)

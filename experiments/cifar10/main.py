@@ -8,7 +8,6 @@ after the published 100,000. train.py and evaluate.py do the two in processes of
 their own.
 """
 
-import dataclasses
 import json
 import time
 
@@ -30,14 +29,15 @@ def run(config):
     Dictionary: seconds (of training and the evaluations in between), steps,
     precision and loss of the moving averages on the images of eval_data (or of
     the weights, without use_averages), precision_without_averages, and with an
-    export_dir the path of the export. In a cluster only the chief's has more
-    than the seconds.
+    export_dir the path of the export. None in the workers of a cluster besides
+    the chief, and in its evaluator.
   """
+  settings = options.run_config(config)
   splits = inputs.load(config)
-  estimator = options.estimator_of(config, len(splits.train.labels))
+  estimator = options.estimator_of(config, settings, splits)
   eval_input_fn = inputs.evaluation_input_fn(splits, config)
   start = time.perf_counter()
-  train_and_evaluate(
+  results, _ = train_and_evaluate(
     estimator,
     TrainSpec(
       inputs.train_input_fn(splits, config),
@@ -50,16 +50,17 @@ def run(config):
       throttle_secs=config.eval_interval_secs,
     ),
   )
+  if not settings.is_chief:
+    return None
   metrics = {"seconds": round(time.perf_counter() - start, 2)}
-  if not estimator.config.is_chief:
-    return metrics
-  results = estimator.evaluate(eval_input_fn)
+  if results is None:  # It had all been done, or is the evaluator's to do.
+    results = estimator.evaluate(eval_input_fn, name="final")
   metrics["steps"] = results["global_step"]
   metrics["precision"] = results["Precision @ 1"]
   metrics["loss"] = results["loss"]
   if config.use_averages:
     metrics["precision_without_averages"] = _precision_without_averages(
-      config, splits, estimator.model_dir
+      config, estimator.config, splits
     )
   if config.export_dir:
     metrics["export"] = estimator.export_saved_model(
@@ -69,11 +70,10 @@ def run(config):
   return metrics
 
 
-def _precision_without_averages(config, splits, model_dir):
-  config = dataclasses.replace(config, model_dir=model_dir)
-  estimator = options.estimator_of(
-    config, len(splits.train.labels), use_averages=False
-  )
+def _precision_without_averages(config, settings, splits):
+  # What only evaluates needs no strategy.
+  settings = settings.replace(train_distribute=None, eval_distribute=None)
+  estimator = options.estimator_of(config, settings, splits, use_averages=False)
   results = estimator.evaluate(
     inputs.evaluation_input_fn(splits, config), name="without_averages"
   )
@@ -84,6 +84,8 @@ def main(argv):
   del argv
   config = config_from_flags(FLAGS)
   metrics = run(config)
+  if metrics is None:
+    return 0
   print(json.dumps(metrics), flush=True)
   if config.self_test and metrics["precision"] < SELF_TEST_PRECISION:
     return 1

@@ -66,19 +66,26 @@ def config_from_flags(values, **defaults):
   return config_of(**(defaults | common_flags.given_fields(values, Config)))
 
 
-def estimator_of(config, num_examples, **params):
+def run_config(config):
+  """Returns the RunConfig of a run; call it first, before images are read."""
+  if config.log_device_placement:
+    tf.debugging.set_log_device_placement(True)
+  return common_flags.run_config(config)
+
+
+def estimator_of(config, settings, splits, **params):
   """Returns the Estimator of a Config.
 
   Args:
     config: a Config.
-    num_examples: int, the images to train on.
+    settings: RunConfig.
+    splits: `inputs.Splits`.
     **params: what differs from `model_params`.
   """
-  if config.log_device_placement:
-    tf.debugging.set_log_device_placement(True)
+  num_examples = len(splits.train.labels)
   return Estimator(
     model_fn,
-    config=common_flags.run_config(config),
+    config=settings,
     params=model_params(config, num_examples) | params,
   )
 

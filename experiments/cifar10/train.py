@@ -19,8 +19,9 @@ MAX_STEPS = 1_000_000
 
 def run(config):
   """Trains up to train_steps; returns the Estimator."""
+  settings = options.run_config(config)
   splits = inputs.load(config)
-  estimator = options.estimator_of(config, len(splits.train.labels))
+  estimator = options.estimator_of(config, settings, splits)
   return estimator.train(
     inputs.train_input_fn(splits, config),
     hooks=[reports.TrainingReport(config.log_frequency)],
