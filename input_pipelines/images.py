@@ -1,7 +1,7 @@
 """Crops, flips, brightness, contrast and standardisation of image batches.
 
-All work on a whole batch at once: `images` is [B, H, W, C], of uint8 or any
-number unless it says otherwise, and what differs from image to image is a
+All work on a whole batch at once: `images` is [B, H, W, C], of uint8 or
+float32, and what differs from image to image is a
 tensor [B]. The `random_` functions draw that tensor from an int64 [2] `seed`
 by tf.random.stateless_*, so that the same seed gives the same batch in any
 process, and tf.data may run them in parallel. Values are never clipped.
@@ -21,10 +21,10 @@ def crop(images, tops, lefts, size):
     lefts: int32 [B], the first column of each, at most W - size.
     size: int.
   """
-  images, lefts = tf.convert_to_tensor(images), tf.convert_to_tensor(lefts)
+  images = tf.convert_to_tensor(images)
   numbers = tf.range(tf.shape(images)[0])
-  no_flip = tf.zeros_like(lefts, tf.bool)
-  return crop_rows(images, numbers, tops, lefts, no_flip, size)
+  cropped = crop_rows(images, numbers, tops, lefts, False, size)
+  return tf.cast(cropped, images.dtype)
 
 
 def random_crop(images, size, seed):
@@ -103,13 +103,14 @@ def standardize(images):
 
 
 def crop_rows(images, numbers, tops, lefts, flipped, size):
-  """Cuts squares straight out of a whole data set, mirrored if asked.
+  """Cuts squares straight out of a whole data set, mirrored if asked: float32.
 
-  One gather of the pixels that are wanted, instead of one of whole images and
-  a pass for each of the crop and the flip.
+  One pass over the pixels that are wanted, instead of one over whole images and
+  more for the crop, the flip and the conversion; gathering pixel by pixel takes
+  half as long again.
 
   Args:
-    images: [N, H, W, C] with static H, W and C, C-contiguous.
+    images: [N, H, W, C] with static H, W and C.
     numbers: integers [B], which images.
     tops: int32 [B], the first row of each, at most H - size.
     lefts: int32 [B], the first column of each, at most W - size.
@@ -117,19 +118,24 @@ def crop_rows(images, numbers, tops, lefts, flipped, size):
     size: int.
 
   Returns:
-    [B, size, size, C] of the dtype of images.
+    float32 [B, size, size, C].
   """
   height, width = _check_size(images.shape, size)
-  steps = tf.range(size)
-  rows = tf.reshape(tops, [-1, 1]) + steps
-  columns = lefts[:, tf.newaxis] + tf.where(
-    flipped[:, tf.newaxis], size - 1 - steps, steps
+  # From the middle of the first pixel to that of the last, and a little inside:
+  # what is a rounding error outside of the image would be black.
+  inside, last = (0.01, size - 1.01) if size > 1 else (0, 0)
+  tops, lefts = tf.cast(tops, tf.float32), tf.cast(lefts, tf.float32)
+  rights = tf.where(flipped, lefts + inside, lefts + last)
+  lefts = tf.where(flipped, lefts + last, lefts + inside)
+  boxes = tf.stack([tops + inside, lefts, tops + last, rights], 1)
+  ends = [max(height - 1, 1), max(width - 1, 1)]
+  return tf.image.crop_and_resize(
+    images,
+    boxes / tf.constant(2 * ends, tf.float32),
+    tf.cast(numbers, tf.int32),
+    [size, size],
+    method="nearest",
   )
-  # All pixels are one list. int64: a large data set has more than int32 counts.
-  starts = tf.cast(numbers, tf.int64) * (height * width)
-  rows = starts[:, tf.newaxis] + tf.cast(rows * width, tf.int64)
-  pixels = rows[:, :, tf.newaxis] + tf.cast(columns, tf.int64)[:, tf.newaxis]
-  return tf.gather(tf.reshape(images, [-1, images.shape[3]]), pixels)
 
 
 def draw_distortions(batch_size, image_shape, size, seed, mirror=True):
@@ -179,9 +185,7 @@ def distort(images, numbers, draws, size):
   num_values = size * size * channels
   # Rows stay whole: over channels alone, which are few, TensorFlow would work
   # number by number.
-  x = tf.cast(
-    crop_rows(images, numbers, tops, lefts, flipped, size), tf.float32
-  )
+  x = crop_rows(images, numbers, tops, lefts, flipped, size)
   x = tf.reshape(x, [-1, size, size * channels])
   columns = tf.reshape(tf.reduce_mean(x, 1), [-1, size, channels])
   means = tf.reduce_mean(columns, 1)  # [B, C]

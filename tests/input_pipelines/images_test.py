@@ -1,5 +1,6 @@
 import numpy as np
 import tensorflow as tf
+from absl.testing import parameterized
 
 from input_pipelines import images
 
@@ -20,13 +21,34 @@ def _numpy_contrast(picture, factor):
   return (picture - mean) * factor + mean
 
 
-class PiecesTest(tf.test.TestCase):
+class PiecesTest(tf.test.TestCase, parameterized.TestCase):
   def test_crop(self):
     pictures = _pictures((2, 6, 5, 3))
     cropped = images.crop(pictures, [0, 2], [1, 0], 4)
     self.assertAllEqual(pictures[0, 0:4, 1:5], cropped[0])
     self.assertAllEqual(pictures[1, 2:6, 0:4], cropped[1])
     self.assertEqual(tf.uint8, cropped.dtype)
+
+  @parameterized.parameters((32, 32, 24), (5, 9, 1), (1, 1, 1), (301, 203, 97))
+  def test_crops_at_every_place(self, height, width, size):
+    pictures = np.arange(height * width, dtype=np.float32)
+    pictures = pictures.reshape(1, height, width, 1)
+    tops, lefts = np.mgrid[0 : height - size + 1, 0 : width - size + 1]
+    places = np.stack([tops.flatten(), lefts.flatten()], 1)
+    places = places[:: max(1, len(places) // 100)]
+    places = np.append(places, [[height - size, width - size]], 0)
+    for flipped in (False, True):
+      cropped = images.crop_rows(
+        tf.constant(pictures),
+        np.zeros(len(places)),
+        *places.T,
+        [flipped] * len(places),
+        size,
+      )
+      for (top, left), got in zip(places, cropped.numpy(), strict=True):
+        expected = pictures[0, top : top + size, left : left + size]
+        expected = expected[:, ::-1] if flipped else expected
+        self.assertTrue(np.array_equal(expected, got))
 
   def test_crop_of_all(self):
     pictures = _pictures((2, 4, 4, 1))
