@@ -99,7 +99,8 @@ class Loop:
     while True:
       # In this order: the last checkpoint is there before training has ended.
       has_ended = self._has_ended()
-      for step, evaluation in self._pending(has_ended):
+      pending = self._pending(has_ended)
+      for step, evaluation in pending:
         self._evaluate(evaluation, step, has_ended)
       if self._reached(min(e.last_step for e in self._evaluations)):
         _logger.info(
@@ -110,7 +111,7 @@ class Loop:
       if has_ended and self._has_ended():
         self._tell_end()
         return
-      if not has_ended:
+      if not (has_ended or pending):
         self._sleep(POLL_SECS)
 
   def _has_ended(self):
@@ -149,17 +150,20 @@ class Loop:
     for evaluation in self._evaluations:
       if evaluation.last_step > newest:
         evaluation.begin(newest)  # It is a training that began anew.
-      if not has_ended and self._clock() < self._due[evaluation]:
+      if self._reached(evaluation.last_step) or not (
+        has_ended or self._clock() >= self._due[evaluation]
+      ):
         continue
       every = evaluation.spec.every_checkpoint
       steps = self._known if every else {newest}
-      pending += [(s, evaluation) for s in steps if s > evaluation.last_step]
+      first = evaluation.last_step + (not evaluation.owes_exports)
+      pending += [(step, evaluation) for step in steps if step >= first]
     return sorted(pending, key=lambda pair: pair[0])
 
   def _evaluate(self, evaluation, step, has_ended):
     """Evaluates a step's checkpoint, and sets the time of the next."""
     if self._reached(evaluation.last_step):
-      return
+      return  # By a step before this one.
     start, spec = self._clock(), evaluation.spec
     is_final = self._reached(step) or (
       has_ended and self._is_finished() and step == self._newest_step()
@@ -184,14 +188,13 @@ class Loop:
       self._sleep(POLL_SECS)
       if _is_there(path):
         raise
-    if evaluation.last_step != step:
-      evaluation.skip(step)
+    evaluation.skip(step)
     _logger.warning(
-      "The checkpoint of step %d was removed before it was evaluated%s; keep "
+      "The checkpoint of step %d was removed before its turn%s; keep "
       "more of them in training (RunConfig(keep_checkpoint_max=...)), or save "
       "them less often.",
       step,
-      f" as {evaluation.spec.name}" if evaluation.spec.name else "",
+      f" in {evaluation.spec.name}" if evaluation.spec.name else "",
     )
 
   def _is_finished(self):

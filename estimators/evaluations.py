@@ -42,6 +42,11 @@ class Evaluation:
     """The last step that is done with, -1 when there is none."""
     return self._progress.get("step", -1)
 
+  @property
+  def owes_exports(self):
+    """Whether the last step was evaluated, but not all exporters called."""
+    return not self._progress.get("is_exported", True)
+
   def begin(self, step):
     """Notes that training goes on from a step, or begins anew."""
     if self.last_step > step:
@@ -74,12 +79,12 @@ class Evaluation:
         name=spec.name,
       )
       self.exports = None
-      self._progress = {"step": step, "is_final": False}
+      self._progress = {"step": step, "is_final": False, "is_exported": False}
       self._note(results=self.results, exports=[None] * len(spec.exporters))
       is_due = True
     else:
       is_due = is_final and not self._progress["is_final"]
-      is_due = is_due or not self._progress.get("is_exported")
+      is_due = is_due or self.owes_exports
       if is_due and self.results is None:
         self.results = _with_arrays(self._progress["results"])
     if is_due:
