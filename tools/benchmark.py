@@ -5,11 +5,15 @@
     python -m tools.benchmark runner --peer_python=~/tf215/bin/python --readme
     python -m tools.benchmark census --data_dir=~/data/census --epochs=2
     python -m tools.benchmark word2vec --train_data=text8 --rounds=3
+    python -m tools.benchmark cifar10 --readme
 
 `census` compares the canned estimators, with all of their defaults, on the
 columns of the wide & deep tutorial; see benchmark_census.py. `word2vec`
 compares the C++ ops with gensim on a text, and with --eval_data also by the
-analogies that both get right; see benchmark_word2vec.py.
+analogies that both get right; see benchmark_word2vec.py. `cifar10` compares
+input pipelines, training, and two worker processes with one, on invented
+images; see benchmark_cifar10.py, benchmark_cifar10_training.py and
+benchmark_workers.py.
 
 In `runner` all train the same network on the same invented images: 6,000 rows
 of 784 numbers, batches of 100, plain SGD at 0.001. The Estimator, the
@@ -24,6 +28,7 @@ where
   *_rows, *_rows_call: the same in rows per second;
   *_words, *_mb, *_right: of word2vec, words of the text per second of training,
     the most memory, and the share of the analogies that are right;
+  *_images: images per second; *_cpu: milliseconds of processor time per batch;
   *_evaluate_6000, *_predict_1: seconds of a call that is not the first;
   *_over_*: how many times faster the first is, the median over the rounds; of
     *_mb how many times as much it takes.
@@ -40,7 +45,13 @@ import tempfile
 
 from absl import app, flags
 
-from tools import benchmark_census, benchmark_word2vec
+from tools import (
+  benchmark_census,
+  benchmark_cifar10,
+  benchmark_cifar10_training,
+  benchmark_word2vec,
+  benchmark_workers,
+)
 from tools.benchmark_programs import (
   WARMUP_STEPS,
   InGraphLoop,
@@ -52,6 +63,7 @@ from tools.make_results import ROOT, commit, machine, versions
 from tools.results_table import measured_on, split_at_markers
 
 DEFAULT_STEPS = {"softmax": 5000, "cnn": 200}
+CIFAR10_STEPS = 200
 STEPS_PER_EXECUTION = 50
 
 # Which measurements are compared, and whether more is faster.
@@ -71,6 +83,9 @@ RATIOS = (
     for name in (f"{model_type}_rows", f"{model_type}_rows_call")
   }
   | benchmark_word2vec.RATIOS
+  | benchmark_cifar10.RATIOS
+  | benchmark_cifar10_training.RATIOS
+  | benchmark_workers.RATIOS
 )
 # By how the names of measurements end.
 _UNITS = {
@@ -79,6 +94,8 @@ _UNITS = {
   "_words": "words/s",
   "_mb": "MB",
   "_right": "%",
+  "_images": "images/s",
+  "_cpu": "ms",
 }
 
 
@@ -88,7 +105,8 @@ def define_flags(values=flags.FLAGS):
     flag_values=values,
   )  # fmt: skip
   flags.DEFINE_integer(
-    "steps", None, f"Training steps of each call; else {DEFAULT_STEPS}.",
+    "steps", None, "Training steps of each call; else "
+    f"{DEFAULT_STEPS | {'cifar10': CIFAR10_STEPS}}.",
     lower_bound=2 * WARMUP_STEPS, flag_values=values,
   )  # fmt: skip
   flags.DEFINE_integer(
@@ -153,6 +171,17 @@ def benchmark_census_models(epochs, rounds, data_dir, peer_python):
   return measure_in_turn(programs, rounds)
 
 
+def benchmark_cifar10_models(steps, rounds):
+  """Returns {name: its value in each round} of all programs."""
+  with tempfile.TemporaryDirectory() as model_dir:
+    programs = [
+      *benchmark_cifar10.pipelines(steps),
+      *benchmark_cifar10_training.programs(steps, model_dir),
+      *(benchmark_workers.Workers(number, steps) for number in (1, 2)),
+    ]
+    return measure_in_turn(programs, rounds)
+
+
 def benchmark_runner(model, steps, rounds, peer_python):
   """Returns {name: its value in each round} of all programs."""
   with tempfile.TemporaryDirectory() as model_dir:
@@ -208,13 +237,18 @@ def main(argv):
         values.train_data, values.eval_data, values.epochs or 1
       )
       measured = measure_in_turn(programs, values.rounds)
+    case ["cifar10"]:
+      place = "cifar10"
+      measured = benchmark_cifar10_models(
+        values.steps or CIFAR10_STEPS, values.rounds
+      )
     case _:
       raise app.UsageError(
-        "the one argument is what to measure: runner, census, word2vec"
+        "the one argument is what to measure: runner, census, word2vec, cifar10"
       )
   lines = report(measured)
   print("\n".join(lines))
-  if place != "word2vec" and not values.peer_python:
+  if place not in ("word2vec", "cifar10") and not values.peer_python:
     print(
       "tf_estimator skipped: name a Python that has it by --peer_python",
       file=sys.stderr,
