@@ -3,13 +3,16 @@
 import glob
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
 
 import numpy as np
+import pytest
 import tensorflow as tf
+from absl.testing import parameterized
 
 from estimators import checkpoints
 
@@ -28,23 +31,32 @@ def free_ports(number):
       one.close()
 
 
+def tf_config(ports, index, has_chief):
+  """Returns the TF_CONFIG of a worker."""
+  addresses = [f"127.0.0.1:{port}" for port in ports]
+  if not has_chief:
+    cluster = {"worker": addresses}
+    task = {"type": "worker", "index": index}
+  else:
+    cluster = {"chief": addresses[:1], "worker": addresses[1:]}
+    task = {"type": "worker" if index else "chief", "index": max(index - 1, 0)}
+  return json.dumps({"cluster": cluster, "task": task})
+
+
 class Workers:
   """Processes that run jobs of `worker_program`; killed when left.
 
   Args:
     jobs: list of dictionaries, the arguments of `worker_program.train`.
     number: int, how many workers; 0 for a process without a cluster.
-    absent: set of int, the workers that are not started.
     num_cpus: int, logical CPUs of each.
+    has_chief: bool, whether the first is of the job chief.
   """
 
-  def __init__(self, jobs, number=2, absent=(), num_cpus=1):
+  def __init__(self, jobs, number=2, num_cpus=1, has_chief=False):
     ports = free_ports(number)
-    self._outputs = {}
     self.processes = []
     for index in range(max(number, 1)):
-      if index in absent:
-        continue
       environment = dict(
         os.environ,
         TF_CPP_MIN_LOG_LEVEL="3",
@@ -53,18 +65,14 @@ class Workers:
       )
       environment.pop("TF_CONFIG", None)
       if number:
-        environment["TF_CONFIG"] = json.dumps(
-          {
-            "cluster": {"worker": [f"127.0.0.1:{port}" for port in ports]},
-            "task": {"type": "worker", "index": index},
-          }
-        )
+        environment["TF_CONFIG"] = tf_config(ports, index, has_chief)
       self.processes.append(
         subprocess.Popen(
           [
             sys.executable,
             "-m",
             "tests.estimators.worker_program",
+            str(index),
             json.dumps(jobs),
           ],
           cwd=ROOT,
@@ -93,12 +101,12 @@ class Workers:
     return results
 
 
-def run(*jobs, **kwargs):
-  with Workers(list(jobs), **kwargs) as workers:
+def run(*jobs):
+  with Workers(list(jobs)) as workers:
     return workers.ended()
 
 
-class MultiWorkerTest(tf.test.TestCase):
+class MultiWorkerTest(parameterized.TestCase, tf.test.TestCase):
   def folder(self, name):
     return os.path.join(self.get_temp_dir(), name)
 
@@ -127,6 +135,9 @@ class MultiWorkerTest(tf.test.TestCase):
     for key, value in one.items():
       self.assertEqual(value.tobytes(), other[key].tobytes(), msg=key)
 
+  def names(self, pattern):
+    return sorted(map(os.path.basename, glob.glob(self.folder(pattern))))
+
   def test_two_workers_are_like_one_and_the_chief_writes(self):
     def jobs(suffix):
       return [
@@ -143,37 +154,97 @@ class MultiWorkerTest(tf.test.TestCase):
     # Both evaluate to the same, and the chief alone writes.
     lines = [output.split("RESULTS ")[-1] for _, output in results]
     self.assertEqual(json.loads(lines[0]), json.loads(lines[1]))
+    for folder in ("halves2", "halves2/eval_test"):
+      self.assertLen(self.names(folder + "/events*"), 1)
+    steps = (0, 2, 4, 6)
     self.assertEqual(
-      sorted(map(os.path.basename, glob.glob(self.folder("halves2/*")))),
-      sorted(
-        [
-          *(
-            os.path.basename(p) for p in glob.glob(self.folder("halves/*.ind*"))
-          ),
-          *(
-            os.path.basename(p) for p in glob.glob(self.folder("halves/*.dat*"))
-          ),
-          "checkpoint",
-          "config.json",
-          "eval_test",
-          "training_status.json",
-          "workers",
-          *(
-            os.path.basename(p)
-            for p in glob.glob(self.folder("halves2/events*"))
-          ),
-        ]
-      ),
+      self.names("halves2/workers/1/*.index"),
+      [f"position-{step}.index" for step in steps],
     )
-    self.assertLen(glob.glob(self.folder("halves2/events*")), 1)
-    self.assertLen(glob.glob(self.folder("halves2/eval_test/events*")), 1)
+    self.assertEqual(self.names("halves2/workers/*"), ["1"])
     self.assertEqual(
-      sorted(glob.glob(self.folder("halves2/workers/*/*.index"))),
-      [
-        self.folder(f"halves2/workers/1/position-{i}.index")
-        for i in (0, 2, 4, 6)
-      ],
+      self.names("halves2/*.index"),
+      [f"model.ckpt-{step}.index" for step in steps],
     )
+
+  @pytest.mark.slow
+  def test_parts_of_any_size_and_inputs_that_end(self):
+    def jobs(suffix):
+      return [
+        {"model_dir": self.folder(name + suffix), "input_fn": name}
+        for name in ("uneven", "ending")
+      ]
+
+    with Workers(jobs(""), number=0) as alone, Workers(jobs("2")) as workers:
+      self.assert_ended(alone.ended(), 0)
+      self.assert_ended(workers.ended(), 0, 0)
+    self.assertEqual(self.values("uneven2")["global_step"], 3)
+    self.assertEqual(self.values("ending2")["global_step"], 14)
+    self.assert_close("uneven", "uneven2")
+    self.assert_close("ending", "ending2")
+
+  @pytest.mark.slow
+  def test_two_devices_of_each_worker_of_a_cluster_with_a_chief(self):
+    def jobs(suffix):
+      return [
+        self.job(name + suffix, input_fn=name) for name in ("whole", "halves")
+      ]
+
+    with (
+      Workers(jobs(""), number=0) as alone,
+      Workers(jobs("4"), num_cpus=2, has_chief=True) as workers,
+    ):
+      self.assert_ended(alone.ended(), 0)
+      self.assert_ended(workers.ended(), 0, 0)
+    self.assert_close("whole", "whole4")
+    self.assert_close("halves", "halves4")
+
+  @pytest.mark.slow
+  @parameterized.parameters(
+    ("kill", 0, (-signal.SIGKILL, 1), 4),
+    ("kill", 1, (1, -signal.SIGKILL), 4),
+    ("fail", 1, (1, 1), 4),
+    ("term", 1, (143, 143), 5),
+    ("term", 0, (143, 143), 5),
+  )
+  def test_an_end_of_one_worker(self, event, index, codes, saved):
+    name = f"{event}{index}"
+    job = {"model_dir": self.folder(name), "input_fn": "shuffled", "every": 4}
+    unbroken = {**job, "model_dir": self.folder(name + "_unbroken")}
+    with (
+      Workers([{**job, "events": [(index, 5, event)]}]) as workers,
+      Workers([{**unbroken, "max_steps": 9}]) as others,
+    ):
+      results = workers.ended()
+      self.assert_ended(others.ended(), 0, 0)
+    self.assert_ended(results, *codes)
+    other = results[1 - index][1]
+    if event != "term":
+      self.assertIn("WorkerLostError: all 2 workers were needed", other)
+      self.assertIn(
+        f"newest checkpoint, {self.folder(name)}/model.ckpt-4", other
+      )
+    self.assertEqual(self.values(name)["global_step"], saved)
+    if event == "kill":
+      # As if the kill had come before the worker wrote its position.
+      for path in glob.glob(self.folder(name + "/workers/1/position-4.*")):
+        os.remove(path)
+    self.assert_ended(run({**job, "max_steps": 9}), 0, 0)
+    self.assert_same_bits(name, name + "_unbroken")
+
+  @pytest.mark.slow
+  def test_a_stop_that_one_worker_asks_for(self):
+    job = {"model_dir": self.folder("stop"), "input_fn": "whole"}
+    self.assert_ended(run({**job, "events": [(1, 5, "stop")]}), 0, 0)
+    self.assertEqual(self.values("stop")["global_step"], 5)
+
+  @pytest.mark.slow
+  def test_a_worker_that_freezes(self):
+    job = {"model_dir": self.folder("freeze"), "input_fn": "whole"}
+    with Workers([{**job, "events": [(1, 5, "freeze")]}]) as workers:
+      output, _ = workers.processes[0].communicate(timeout=LIMIT_SECS)
+      self.assertEqual(workers.processes[0].returncode, 1, msg=output[-4000:])
+    self.assertIn("WorkerLostError", output)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """What the workers of the tests run, each in its own process.
 
-    python -m tests.estimators.worker_program '<JSON list of jobs>'
+    python -m tests.estimators.worker_program INDEX '<JSON list of jobs>'
 
-Each job is a dictionary of arguments of `train`. TF_CONFIG says which worker
-it is; without it the process trains alone.
+INDEX is the worker's number, and each job a dictionary of arguments of `train`.
+TF_CONFIG describes the cluster; without it the process trains alone.
 """
 
 import json
@@ -137,7 +137,7 @@ EVENTS = {
   "fail": fail,
   "kill": send(signal.SIGKILL),
   "term": send(signal.SIGTERM),
-  "save": lambda run: run.save_checkpoint(),
+  "freeze": send(signal.SIGSTOP),
   "stop": lambda run: run.request_stop(),
 }
 
@@ -182,9 +182,8 @@ def main():
     tf.config.list_physical_devices("CPU")[0],
     [tf.config.LogicalDeviceConfiguration()] * num_cpus,
   )
-  task = json.loads(os.environ.get("TF_CONFIG", "{}")).get("task")
-  index = task["index"] if task else 0
-  for job in json.loads(sys.argv[1]):
+  index = int(sys.argv[1])
+  for job in json.loads(sys.argv[2]):
     train(index, **job)
 
 
