@@ -1,6 +1,8 @@
 """Strategies by name: on what devices, of one process or of many, to train."""
 
 import functools
+import signal
+import threading
 
 import tensorflow as tf
 
@@ -109,6 +111,18 @@ def _addresses(place):
   return own, addresses
 
 
+def _check_not_started():
+  """Raises a RuntimeError when TensorFlow has started.
+
+  No public function tells. But this setting, which is put back, cannot change
+  then.
+  """
+  threads = tf.config.threading
+  number = threads.get_inter_op_parallelism_threads()
+  threads.set_inter_op_parallelism_threads(number + 1)
+  threads.set_inter_op_parallelism_threads(number)
+
+
 def _multi_worker(num_gpus):
   place = cluster.from_environment()
   if place.task_type == cluster.EVALUATOR:
@@ -123,10 +137,15 @@ def _multi_worker(num_gpus):
     )
   gpus = tf.config.list_physical_devices("GPU")
   try:
+    _check_not_started()  # Before others are waited for.
     # The strategy takes all that it can see.
     tf.config.set_visible_devices(gpus[:num_gpus], "GPU")
     rendezvous.wait_for_all(*_addresses(place))
-    return tf.distribute.MultiWorkerMirroredStrategy()
+    strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    if threading.current_thread() is threading.main_thread():
+      # TensorFlow has begun to catch SIGTERM, and would do nothing about it.
+      signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
+    return strategy
   except RuntimeError as error:
     raise RuntimeError(
       "multi_worker must be made before TensorFlow computes anything or lists "

@@ -34,7 +34,8 @@ def run(config):
     start_delay_secs=0,
     throttle_secs=config.eval_interval_secs,
   )
-  return evaluate_continuously(estimator, spec)
+  results, _ = evaluate_continuously(estimator, spec)
+  return results
 
 
 def main(argv):
