@@ -85,6 +85,10 @@ class ScheduleTest(TrainAndEvaluateTest):
     skipped = "Skip the current checkpoint eval due to throttle secs (600 secs)"
     self.assertEqual(str(logs.output).count(skipped), 1)
 
+  def test_every_checkpoint_whatever_the_throttle(self):
+    self.run_it(35, throttle_secs=600, every_checkpoint=True)
+    self.assertEqual(self.evaluated(), [10, 20, 30, 35])
+
   def test_evaluations_leave_the_input_where_it_is(self):
     estimator = self.estimator()
     self.run_it(35, estimator)
