@@ -76,6 +76,7 @@ from estimators.spec import EstimatorSpec, ModeKeys, minimize, move_averages
 from estimators.train_and_evaluate import train_and_evaluate
 from estimators.train_specs import EvalSpec, TrainSpec
 from estimators.warm_start import VocabInfo, WarmStartSettings
+from estimators.workers import WorkerLostError
 
 __all__ = [
   "BaselineClassifier",
@@ -129,6 +130,7 @@ __all__ = [
   "TrainSpec",
   "VocabInfo",
   "WarmStartSettings",
+  "WorkerLostError",
   "add_metrics",
   "classifier_parse_example_spec",
   "distribution_strategy",

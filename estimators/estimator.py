@@ -191,7 +191,11 @@ class Estimator:
 
     Args:
       input_fn: function that returns a `tf.data.Dataset` of features or of
-        (features, labels); it may take mode, params, config.
+        (features, labels); it may take mode, params, config. Batches are global
+        ones, of which each replica takes its slice. With the argument
+        input_context, a `tf.distribute.InputContext`, each of several workers
+        gives its part instead, 1 / num_input_pipelines of the rows; training
+        ends for all of them when the first has no more.
       hooks: list of `Hook`.
       steps: int, how many steps to take in this call.
       max_steps: int, the global step to train to.
@@ -231,6 +235,13 @@ class Estimator:
     self._refuse_to_train()
     context = group.input_context() if group else None
     dataset = self._dataset(input_fn, ModeKeys.TRAIN, context)
+    is_part = inputs.takes_context(input_fn)
+    if group and not is_part and self._config.tf_random_seed is None:
+      _logger.warning(
+        "Every worker reads the global batches here, and takes its slice. If "
+        "input_fn shuffles, these are slices of different batches: give "
+        "RunConfig a tf_random_seed, or input_fn an input_context."
+      )
     plan = self._loaded.prepare(ModeKeys.TRAIN, dataset.element_spec, path)
     training.train(
       self,
@@ -242,7 +253,7 @@ class Estimator:
       listeners,
       steps,
       max_steps,
-      is_part=bool(group) and inputs.takes_context(input_fn),
+      is_part=is_part,
     )
     return self
 

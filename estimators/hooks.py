@@ -33,7 +33,8 @@ class Hook:
     writer: a `tf.summary` writer into it;
     request_stop(): ends the loop after this step's hooks;
     save_checkpoint(): in training only; saves and returns the checkpoint's
-      path, or None when this step's is there already.
+      path, or None when this step's is there already, and in workers other than
+      the chief.
   """
 
   tensors = {}

@@ -86,52 +86,63 @@ def on_replicas(strategy, step, batch, keep_one, parts=None):
   def on_replica(batch):
     if num_replicas == 1:
       return step(batch, tf.constant(1.0))
-    replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-    replica = tf.cast(replica, tf.int64)
-    if parts is None:
-      local, first, total_size = num_replicas, 0, None
-    else:
-      local = num_replicas // parts.num_workers
-      replica -= parts.worker * local
-      first, total_size = _place_of_part(parts, batch_size(batch), local)
     size = batch_size(batch)
-    start = size * replica // local
-    stop = size * (replica + 1) // local
-    weight = tf.cast(
-      (stop - start) / (size if parts is None else total_size), tf.float32
-    )
+    start, stop, first, whole = _place(size, num_replicas, parts)
+    weight = tf.cast((stop - start) / whole, tf.float32)
     if keep_one:
       if parts and not parts.sizes:
-        batch = _with_a_row(batch, size)
-        size = tf.maximum(size, 1)
+        batch, size = _with_a_row(batch, size), tf.maximum(size, 1)
       start = tf.minimum(start, size - 1)
       stop = tf.maximum(stop, start + 1)
-    rows_ = (start, stop, size)
-    if parts:
-      first = tf.minimum(first + start, total_size - (stop - start))
-      rows_ = (first, first + stop - start, total_size)
+    # A row that is made up lies somewhere.
+    begin = tf.minimum(first + start, whole - (stop - start))
+    rows_ = (begin, begin + stop - start, whole)
     with _set(_weight, weight), _set(_rows, rows_):
       return step(_slice(batch, start, stop, size), weight)
 
   return strategy.run(on_replica, args=(batch,))
 
 
-def _place_of_part(parts, size, local):
-  """Returns, on a replica, its worker's first row and the global batch's size.
+def _place(size, num_replicas, parts):
+  """Returns, on a replica, where its slice lies.
+
+  Args:
+    size: int64 scalar, the size of the batch at hand.
+    num_replicas: int, of all workers.
+    parts: as for `on_replicas`.
+
+  Returns:
+    int64 scalars (start and stop of the slice in the batch at hand, where that
+    begins in the global batch, size of the global batch).
+  """
+  replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+  replica = tf.cast(replica, tf.int64)
+  first, whole = tf.constant(0, tf.int64), size
+  if parts:
+    num_replicas //= parts.num_workers
+    replica -= parts.worker * num_replicas
+    sizes = _sizes_of_parts(parts, size, num_replicas)
+    first = tf.reduce_sum(sizes[: parts.worker])
+    whole = tf.reduce_sum(sizes)
+  start = size * replica // num_replicas
+  stop = size * (replica + 1) // num_replicas
+  return start, stop, first, whole
+
+
+def _sizes_of_parts(parts, size, num_replicas):
+  """Returns the sizes of the workers' batches, int64 [workers].
 
   Args:
     parts: `Parts`.
-    size: int64 scalar, the size of this worker's batch.
-    local: int, the replicas of a worker.
+    size: int64 scalar, the size of this worker's.
+    num_replicas: int, of each worker.
   """
-  sizes = parts.sizes
-  if sizes is None:
-    mine = size * tf.one_hot(parts.worker, parts.num_workers, dtype=tf.int64)
-    context = tf.distribute.get_replica_context()
-    # Each of a worker's replicas adds the same.
-    sizes = context.all_reduce(tf.distribute.ReduceOp.SUM, mine) // local
-  sizes = tf.constant(sizes, tf.int64) if parts.sizes else sizes
-  return tf.reduce_sum(sizes[: parts.worker]), tf.reduce_sum(sizes)
+  if parts.sizes:
+    return tf.constant(parts.sizes, tf.int64)
+  mine = size * tf.one_hot(parts.worker, parts.num_workers, dtype=tf.int64)
+  context = tf.distribute.get_replica_context()
+  # Each of a worker's replicas adds the same.
+  return context.all_reduce(tf.distribute.ReduceOp.SUM, mine) // num_replicas
 
 
 def _with_a_row(batch, size):

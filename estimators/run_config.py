@@ -34,7 +34,9 @@ class RunConfig:
       besides.
     log_step_count_steps: steps from one log line to the next; None for none.
     train_distribute, eval_distribute: `tf.distribute.Strategy` for training
-      and evaluation, or None; the same object when both are given.
+      and evaluation, or None; the same object when both are given. Under one of
+      several workers each process makes the same Estimators and trains them in
+      the same order; it evaluates, predicts and exports on its own.
 
   Raises:
     ValueError: a value is out of its range, both cadences are given, or

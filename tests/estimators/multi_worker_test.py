@@ -239,6 +239,18 @@ class MultiWorkerTest(parameterized.TestCase, tf.test.TestCase):
     self.assertEqual(self.values("stop")["global_step"], 5)
 
   @pytest.mark.slow
+  def test_a_cluster_of_one_worker(self):
+    # Ended before it trains, and then left alone.
+    job = self.job("one", input_fn="halves", evaluate=True)
+    with Workers([{**job, "ends": True}], number=1) as workers:
+      self.assert_ended(workers.ended(), -signal.SIGTERM)
+    with Workers([{**job, "model_dir": self.folder("0")}], number=0) as alone:
+      with Workers([job], number=1) as workers:
+        self.assert_ended(workers.ended(), 0)
+      self.assert_ended(alone.ended(), 0)
+    self.assert_close("one", "0")
+
+  @pytest.mark.slow
   def test_a_worker_that_freezes(self):
     job = {"model_dir": self.folder("freeze"), "input_fn": "whole"}
     with Workers([{**job, "events": [(1, 5, "freeze")]}]) as workers:

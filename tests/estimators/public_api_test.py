@@ -293,6 +293,7 @@ OWN = {
   "NanLossDuringTrainingError",
   "RandomFourierFeatureMapper",
   "SequentialHeadWrapper",
+  "WorkerLostError",
   "distribution_strategy",
   "evaluate_continuously",
   "export",

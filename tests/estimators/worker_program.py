@@ -143,7 +143,14 @@ EVENTS = {
 
 
 def train(
-  index, model_dir, input_fn, max_steps=None, every=2, events=(), evaluate=False
+  index,
+  model_dir,
+  input_fn,
+  max_steps=None,
+  every=2,
+  events=(),
+  evaluate=False,
+  ends=False,
 ):
   """Trains, and prints what came of it.
 
@@ -155,6 +162,7 @@ def train(
     every: int, steps from one checkpoint to the next.
     events: list of (worker, step, name in EVENTS): what happens where and when.
     evaluate: bool, whether to evaluate then.
+    ends: bool, whether it is ended by SIGTERM before it trains.
   """
   config = RunConfig(
     model_dir,
@@ -166,6 +174,8 @@ def train(
     if "TF_CONFIG" in os.environ
     else None,
   )
+  if ends:
+    os.kill(os.getpid(), signal.SIGTERM)
   estimator = Estimator(model_fn, config=config)
   hooks = [At(step, EVENTS[name]) for i, step, name in events if i == index]
   estimator.train(globals()[input_fn], hooks, max_steps=max_steps)
