@@ -88,7 +88,10 @@ def on_replicas(strategy, step, batch, keep_one, parts=None):
       return step(batch, tf.constant(1.0))
     size = batch_size(batch)
     start, stop, first, whole = _place(size, num_replicas, parts)
-    weight = tf.cast((stop - start) / whole, tf.float32)
+    weight = tf.math.divide_no_nan(
+      tf.cast(stop - start, tf.float64), tf.cast(whole, tf.float64)
+    )
+    weight = tf.cast(weight, tf.float32)
     if keep_one:
       if parts and not parts.sizes:
         batch, size = _with_a_row(batch, size), tf.maximum(size, 1)

@@ -18,13 +18,19 @@ from tests.estimators.toys import RecordingHook
 
 
 class OnReplicasTest(parameterized.TestCase, tf.test.TestCase):
-  def run_on(self, batch, keep_one, step=lambda batch, weight: (batch, weight)):
+  def run_on(
+    self,
+    batch,
+    keep_one,
+    step=lambda batch, weight: (batch, weight),
+    parts=None,
+  ):
     """Returns what `step` returns on each of two replicas."""
     strategy = toys.two_replicas()
 
     @tf.function
     def run(batch):
-      result = replicas.on_replicas(strategy, step, batch, keep_one)
+      result = replicas.on_replicas(strategy, step, batch, keep_one, parts)
       return tf.nest.map_structure(strategy.experimental_local_results, result)
 
     return run(batch)
@@ -62,6 +68,40 @@ class OnReplicasTest(parameterized.TestCase, tf.test.TestCase):
     for batch in (sparse, ragged, {"a": tf.constant(1), "b": tf.zeros([3, 1])}):
       self.assertEqual(replicas.batch_size(batch), 3)
     self.assertEqual(replicas.batch_size(tf.constant(1)), 1)
+
+  @parameterized.parameters((None,), ((5,),))
+  def test_the_only_part(self, sizes):
+    def step(batch, weight):
+      return batch, weight, replicas.rows()
+
+    parts = replicas.Parts(0, 1, sizes)
+    found, weights, rows = self.run_on(tf.range(5), True, step, parts)
+    self.assertAllEqual(found[0], [0, 1])
+    self.assertAllEqual(found[1], [2, 3, 4])
+    self.assertAllClose(weights, [0.4, 0.6])
+    self.assertAllEqual(rows, [[0, 2], [2, 5], [5, 5]])
+
+  def test_a_part_without_rows(self):
+    batch = {
+      "number": tf.zeros([0, 2]),
+      "text": tf.zeros([0], tf.string),
+      "sparse": tf.sparse.from_dense(np.zeros([0, 2])),
+      "ragged": tf.RaggedTensor.from_row_splits(tf.zeros([0]), [0]),
+    }
+
+    def step(batch, weight):
+      infinite = 1 / tf.reduce_sum(batch["number"])
+      real = replicas.of_real_rows(parts, [infinite * weight])
+      batch["sparse"] = tf.sparse.to_dense(batch["sparse"])
+      batch["ragged"] = batch["ragged"].to_tensor(shape=[None, 2])
+      return batch, real[0]
+
+    parts = replicas.Parts(0, 1, None)
+    found, real = self.run_on(batch, True, step, parts)
+    self.assertAllEqual(real, [0, 0])
+    for name in ("number", "sparse", "ragged"):
+      self.assertAllEqual(found[name][1], [[0, 0]])
+    self.assertAllEqual(found["text"][1], [b""])
 
   def test_leading_dimensions_that_differ(self):
     with self.assertRaisesRegex(tf.errors.InvalidArgumentError, "batch as the"):
