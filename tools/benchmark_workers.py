@@ -42,7 +42,11 @@ class Workers:
       processes = [
         self._start(model_dir, ports, index) for index in range(self._number)
       ]
-      outputs = [process.communicate()[0] for process in processes]
+      try:
+        outputs = [process.communicate()[0] for process in processes]
+      finally:
+        for process in processes:
+          process.kill()
     for process, output in zip(processes, outputs, strict=True):
       if process.returncode:
         raise RuntimeError(f"a worker failed; it printed:\n{output}")
