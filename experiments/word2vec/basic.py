@@ -69,28 +69,59 @@ def loss_and_train_op(
     report_steps, nearest_steps: int, as for `basic_reports.hooks`.
 
   Returns:
-    The loss in nats, a scalar, the mean over the batch before the update; and
-    the operation of the update.
+    The loss in nats, a scalar, the mean over the batch before the update, all
+    replicas' parts of it; and the operation of the update.
   """
   vocab_size, embedding_dim = emb.shape
   weights = nce_weights(vocab_size, embedding_dim)
   biases = nce_biases(vocab_size)
   with tf.GradientTape() as tape:
     loss = nce_loss(emb, weights, biases, features, num_sampled, seed)
-  variables = [emb, weights, biases]
-  gradients = tape.gradient(loss, variables)
-  updates = [
-    # Where a word comes twice, both changes count.
-    variable.scatter_sub(
-      tf.IndexedSlices(learning_rate * gradient.values, gradient.indices)
+  variables, updates = [emb, weights, biases], []
+  # The model is built where there are no replicas yet to update.
+  if not tf.distribute.in_cross_replica_context():
+    loss, gradients = _of_all_replicas(
+      loss, tape.gradient(loss, variables), tf.size(features["examples"])
     )
-    for variable, gradient in zip(variables, gradients, strict=True)
-  ]
+    updates = [
+      # Where a word comes twice, both changes count.
+      variable.scatter_sub(
+        tf.IndexedSlices(learning_rate * gradient.values, gradient.indices)
+      )
+      for variable, gradient in zip(variables, gradients, strict=True)
+    ]
   step = get_global_step().read_value()
   tf.identity(_average(loss, step, report_steps), name="average_loss")
   shown = shown_words(vocab_size, seed)
   tf.identity(_nearest(emb, shown, step, nearest_steps), name="nearest")
   return loss, tf.group(*updates)
+
+
+def _of_all_replicas(loss, gradients, num_pairs):
+  """Returns the loss and gradients of the batch that replicas have parts of.
+
+  Args:
+    loss, gradients: those of this replica's pairs; `tf.IndexedSlices`.
+    num_pairs: int32 scalar, how many these are.
+  """
+  if tf.distribute.in_cross_replica_context():
+    return (
+      loss,
+      [],
+    )  # Where the model is built, there are no replicas to update.
+  context = tf.distribute.get_replica_context()
+  if context.num_replicas_in_sync == 1:
+    return loss, gradients
+
+  def total(value):
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, value)
+
+  num_pairs = tf.cast(num_pairs, tf.float32)
+  share = num_pairs / total(num_pairs)
+  return total(share * loss), [
+    total(tf.IndexedSlices(share * g.values, g.indices, g.dense_shape))
+    for g in gradients
+  ]
 
 
 def nce_loss(emb, weights, biases, features, num_sampled, seed):

@@ -125,7 +125,9 @@ class NearestReport(_Report):
     self._shown = basic.shown_words(len(words), seed).numpy()
 
   def report(self, run, step):
-    for word, found in zip(self._shown, run.values["nearest"], strict=True):
+    # Where a batch has as many pairs, those of several devices come joined.
+    nearest = run.values["nearest"][: len(self._shown)]
+    for word, found in zip(self._shown, nearest, strict=True):
       others = [other for other in found if other != word]
       name, *names = texts(
         tf.gather(self._words, [word, *others[: basic.NUM_NEAREST]])

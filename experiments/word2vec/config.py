@@ -42,6 +42,7 @@ class Config:
       checkpoint, line of progress or summary to the next.
     interactive: whether to answer commands after training.
     export_dir: folder for a SavedModel and files of the vectors, or None.
+    distribution_strategy, num_gpus: what basic trains on; see the flags.
     self_test: whether to train on a small invented text and check the outcome.
   """
 
@@ -71,6 +72,8 @@ class Config:
   summary_interval: float = 5
   interactive: bool = False
   export_dir: str | None = None
+  distribution_strategy: str = "off"
+  num_gpus: int | None = None
   self_test: bool = False
 
 
@@ -130,6 +133,8 @@ _OF_THE_RUN = (
   "summary_interval",
   "interactive",
   "export_dir",
+  "distribution_strategy",
+  "num_gpus",
   "self_test",
 )
 
@@ -157,8 +162,16 @@ def published(model, **changes):
     **changes: fields of Config.
 
   Raises:
-    ValueError: the model has no use for one of the changes.
+    ValueError: the model has no use for one of the changes, or trains without
+      a strategy.
   """
+  strategy = changes.get("distribution_strategy", "off")
+  if model != "basic" and strategy != "off":
+    raise ValueError(
+      "only --model=basic trains under a strategy, but --model="
+      f"{model} came with --distribution_strategy={strategy}: each of its "
+      "steps changes its tables in place, by itself. Leave one of the two out."
+    )
   unused = [name for name in _UNUSED[model] if name in changes]
   if unused:
     raise ValueError(

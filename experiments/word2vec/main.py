@@ -111,6 +111,7 @@ def run(config):
     the last step) of the training; with questions accuracy and
     accuracy_by_section; of basic average_loss and the path of the picture; of a
     self test self_test_share; with an export_dir the paths of what is there.
+    None in the workers of a cluster besides the chief, which only train.
   """
   with _with_text(config) as config:
     return finish(config, *prepare(config))
@@ -139,6 +140,7 @@ def prepare(config):
   Raises:
     ValueError, OSError, tf.errors.OpError: what the user gave cannot be.
   """
+  common_flags.distribution(config)  # Before TensorFlow reads the text.
   text = inputs.load(config)
   _print_text(config, text)
   estimator = estimator_of(config, text)
@@ -149,6 +151,8 @@ def prepare(config):
 def finish(config, text, estimator):
   """Does what follows `prepare`; returns what `run` does."""
   meter, results = training.train(estimator, config, text)
+  if not estimator.config.is_chief:
+    return None
   metrics = {
     "model": config.model,
     "model_dir": estimator.model_dir,
@@ -230,6 +234,8 @@ def main(argv):
     except (ValueError, OSError, tf.errors.OpError) as error:
       sys.exit(f"word2vec: {_in_plain_words(error)}")
     metrics = finish(config, *prepared)
+  if metrics is None:
+    return 0
   print(json.dumps(metrics), flush=True)
   if config.self_test and metrics["self_test_share"] < SELF_TEST_SHARE:
     return 1

@@ -19,6 +19,7 @@ from estimators import (
   get_global_step,
   once,
 )
+from experiments import common_flags
 from experiments.word2vec import (
   basic,
   batched,
@@ -76,6 +77,7 @@ def estimator_of(config, text):
     log_step_count_steps=None,
     save_checkpoints_steps=every_steps,
     save_checkpoints_secs=every_secs,
+    **common_flags.distribution(config),
   )
   return Estimator(
     model_fn_of(config, text), config=run_config, params=model_params(config)

@@ -30,6 +30,8 @@ def prepare(estimator, text):
         "or their counts are others; give that text, or another model_dir."
       )
     return
+  if not estimator.config.is_chief:
+    return
   os.makedirs(estimator.model_dir, exist_ok=True)
   vocabulary.write(path, text.words, counts)
   projector.write_projector(estimator.model_dir, text.words, counts)
@@ -90,9 +92,12 @@ def words_done(estimator):
 def _train_basic(estimator, config, text, hooks):
   pairs = inputs.basic_dataset(config, text)
   hooks[0].words_before = words_done(estimator)
-  told = basic_reports.hooks(text.corpus, pairs, config.seed)
-  estimator.train(lambda: pairs, [*hooks, *told], max_steps=config.train_steps)
-  return evaluate(estimator, text)
+  hooks += basic_reports.hooks(text.corpus, pairs, config.seed)
+  is_chief = estimator.config.is_chief
+  estimator.train(
+    lambda: pairs, hooks if is_chief else [], max_steps=config.train_steps
+  )
+  return evaluate(estimator, text) if is_chief else None
 
 
 def _train_epochs(estimator, config, text, hooks):

@@ -6,7 +6,13 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
-from estimators import Estimator, EstimatorSpec, RunConfig, once
+from estimators import (
+  Estimator,
+  EstimatorSpec,
+  RunConfig,
+  distribution_strategy,
+  once,
+)
 from estimators.objects import Objects
 from experiments.word2vec import basic, basic_reports, sampling
 from input_pipelines import word2vec_basic
@@ -42,8 +48,11 @@ def model_fn(features, mode, params):
   return EstimatorSpec(mode, loss=loss, train_op=train_op)
 
 
-def estimator_of(model_dir=None, **params):
-  config = RunConfig(tf_random_seed=3, save_summary_steps=1)
+def estimator_of(model_dir=None, strategy="off", **params):
+  strategy = distribution_strategy(strategy)
+  config = RunConfig(
+    tf_random_seed=3, save_summary_steps=1, train_distribute=strategy
+  )
   return Estimator(model_fn, model_dir or new_folder(), config, params)
 
 
@@ -122,6 +131,21 @@ class StepTest(tf.test.TestCase, parameterized.TestCase):
       self.assertNotAllClose(before[name], value, rtol=1e-3, atol=1e-3)
     losses = scalars(estimator.model_dir)["loss"]
     self.assertAllClose(losses[2], loss, rtol=1e-5)
+
+  def test_two_devices_are_like_one(self):
+    one, two = estimator_of(), estimator_of(strategy="mirrored")
+    lines = [
+      [x for x in train(estimator, 5) if x.startswith("Average")]
+      for estimator in (one, two)
+    ]
+    self.assertLen(lines[0], 2)
+    for a, b in zip(*lines, strict=True):
+      numbers = [float(line.rsplit(" ", 1)[1]) for line in (a, b)]
+      self.assertAllClose(*numbers, rtol=1e-5)
+    values = values_of(two)
+    self.assertEqual(values.keys(), values_of(one).keys())
+    for name, value in values_of(one).items():
+      self.assertAllClose(values[name], value, rtol=1e-5, atol=1e-6)
 
   def test_first_values(self):
     objects = Objects(seed=1)

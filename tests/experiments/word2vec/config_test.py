@@ -49,6 +49,16 @@ class ConfigTest(parameterized.TestCase):
     found = config.published("optimized", **changes)
     self.assertEqual(found.batch_size, batch_size)
 
+  def test_strategies_are_for_basic(self):
+    basic = config.published("basic", distribution_strategy="mirrored")
+    self.assertEqual(basic.distribution_strategy, "mirrored")
+    for model in ("batched", "optimized"):
+      with self.assertRaisesRegex(
+        ValueError, f"={model} came with .*=mirrored"
+      ):
+        config.published(model, distribution_strategy="mirrored")
+      config.published(model, distribution_strategy="off", num_gpus=2)
+
   @parameterized.parameters(*config.PUBLISHED)
   def test_changes_win_over_the_self_test(self, model):
     found = config.published(model, self_test=True, embedding_size=3)

@@ -12,7 +12,8 @@ import tensorflow as tf
 from absl import flags
 from absl.testing import parameterized
 
-from estimators import checkpoints
+from estimators import Estimator, checkpoints
+from experiments import common_flags
 from experiments.word2vec import main, vectors
 from experiments.word2vec.config import published
 from tests.estimators.helpers import new_folder
@@ -159,6 +160,25 @@ class AliceTest(tf.test.TestCase, parameterized.TestCase):
     self.assertIn("accuracy", metrics)
     self.assertTrue(os.path.exists(metrics["picture"]))
     json.dumps(metrics)
+
+  def test_workers_besides_the_chief_only_train(self):
+    config = self.config(
+      "basic", num_skips=1, distribution_strategy="multi_worker"
+    )
+    task = {
+      "cluster": {"worker": ["a:1", "b:1"]},
+      "task": {"type": "worker", "index": 1},
+    }
+    with (
+      mock.patch.dict(os.environ, {"TF_CONFIG": json.dumps(task)}),
+      # It would wait for the other one.
+      mock.patch.object(common_flags, "distribution", return_value={}),
+      mock.patch.object(Estimator, "train") as train,
+    ):
+      metrics, _ = run(config)
+    self.assertIsNone(metrics)
+    self.assertEqual(train.call_args.args[1], [])
+    self.assertEmpty(os.listdir(config.model_dir))
 
   @parameterized.parameters("batched", "optimized")
   def test_exports(self, model):
