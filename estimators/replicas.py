@@ -72,7 +72,7 @@ def on_replicas(strategy, step, batch, keep_one, parts=None):
     batch: structure of tensors of leading dimension B.
     keep_one: whether a replica for which there is no example gets one, with
       the weight 0, instead of an empty slice. (There is no gradient of the mean
-      over nothing.)
+      over nothing. A Keras metric that the step updates counts it.)
     parts: `Parts` when the batch is this worker's part; None when it is the
       global batch, which every worker reads.
 
