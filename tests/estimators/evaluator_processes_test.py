@@ -10,11 +10,12 @@ import pytest
 import tensorflow as tf
 
 from tests.estimators.helpers import events_of, new_folder, slope_after
+from tests.estimators.multi_worker_test import free_ports
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
 LIMIT_SECS = 240
 # A cluster of one trains by itself; nobody connects to the address.
-CLUSTER = {"chief": ["127.0.0.1:1"]}
+ALONE = {"chief": ["127.0.0.1:1"]}
 
 
 def until(condition):
@@ -31,9 +32,11 @@ class EvaluatorTest(tf.test.TestCase):
   def setUp(self):
     super().setUp()
     self.model_dir = new_folder()
+    self.cluster = ALONE
 
-  def start(self, task_type, max_steps):
-    config = {"cluster": CLUSTER, "task": {"type": task_type, "index": 0}}
+  def start(self, task_type, max_steps, index=0):
+    task = {"type": task_type, "index": index}
+    config = {"cluster": self.cluster, "task": task}
     process = subprocess.Popen(
       [
         sys.executable,
@@ -53,6 +56,7 @@ class EvaluatorTest(tf.test.TestCase):
       stderr=subprocess.STDOUT,
       text=True,
     )
+    self.addCleanup(process.stdout.close)
     self.addCleanup(process.wait)
     self.addCleanup(process.kill)
     return process
@@ -94,6 +98,29 @@ class EvaluatorTest(tf.test.TestCase):
     self.assertLen(
       os.listdir(os.path.join(self.model_dir, "export", "final")), 1
     )
+
+  def test_a_worker_of_two_is_killed(self):
+    def start(max_steps):
+      addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
+      self.cluster = {"worker": addresses}
+      return [
+        self.start("worker", max_steps, 0),
+        self.start("worker", max_steps, 1),
+        self.start("evaluator", max_steps),
+      ]
+
+    chief, worker, evaluator = start(10_000)
+    until(lambda: self.done() >= 20)
+    worker.kill()
+    chief.communicate(timeout=60)  # It does not hang.
+    self.assertNotEqual(chief.returncode, 0)
+    self.assertIn("Exiting evaluation", self.ended(evaluator))
+    last = self.done() + 15
+    chief, worker, evaluator = start(last)
+    for process in (chief, worker):
+      self.assertIn("RESULTS None", self.ended(process))
+    self.assertIn(f"'global_step': {last}", self.ended(evaluator))
+    self.check_events(last)
 
   def check_events(self, last):
     """Checks that each checkpoint was evaluated once, with its own values."""

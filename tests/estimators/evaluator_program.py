@@ -1,11 +1,14 @@
 """A trainer or an evaluator, as TF_CONFIG says, for tests of real processes.
 
+Several workers train together.
+
     python -m tests.estimators.evaluator_program MODEL_DIR MAX_STEPS
 
 It saves a checkpoint every ten steps, of a tenth of a second each, and keeps
 them all. A trainer counts as dead after eight seconds.
 """
 
+import os
 import sys
 import time
 
@@ -19,6 +22,7 @@ from estimators import (
   RunConfig,
   TrainSpec,
   continuous_evaluation,
+  distribution_strategy,
   train_and_evaluate,
 )
 from tests.estimators import toys
@@ -36,12 +40,18 @@ class Pause(Hook):
 def main():
   continuous_evaluation.SILENT_SECS = 8.0
   model_dir, max_steps = sys.argv[1], int(sys.argv[2])
+  has_workers = "worker" in os.environ["TF_CONFIG"]
+  strategy = distribution_strategy("multi_worker" if has_workers else "off")
   ones = np.ones(1, np.float32)
   results, _ = train_and_evaluate(
     Estimator(
       toys.line_fn,
       model_dir,
-      RunConfig(save_checkpoints_steps=10, keep_checkpoint_max=None),
+      RunConfig(
+        save_checkpoints_steps=10,
+        keep_checkpoint_max=None,
+        train_distribute=strategy,
+      ),
     ),
     TrainSpec(
       toys.input_of(ones, ones, repeat=True), max_steps, hooks=[Pause()]
