@@ -46,6 +46,7 @@ class PrecisionReport(Exporter):
 
   def __init__(self):
     super().__init__("precision", serving_input_receiver_fn=None)
+    self._printed = None
 
   def export(
     self,
@@ -55,7 +56,10 @@ class PrecisionReport(Exporter):
     eval_result,
     is_the_final_export,
   ):
-    print_precision(eval_result)
+    # The last checkpoint comes a second time when it turns out to be the last.
+    if checkpoint_path != self._printed:
+      print_precision(eval_result)
+    self._printed = checkpoint_path
 
 
 def print_precision(results):

@@ -43,7 +43,11 @@ class TrainingReportTest(absltest.TestCase):
   def test_precision(self):
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
-      reports.PrecisionReport().export(None, "", "", {"Precision @ 1": 0.86}, 1)
+      report = reports.PrecisionReport()
+      for is_the_final_export in (False, True):
+        report.export(
+          None, "", "a", {"Precision @ 1": 0.86}, is_the_final_export
+        )
     self.assertRegex(printed.getvalue(), DATE + r"precision @ 1 = 0\.860$")
 
 
