@@ -98,6 +98,12 @@ def machine_lines(results):
   return sorted({measured_on(run["machine"], run["versions"]) for run in runs})
 
 
+def others(row):
+  """The rows of the other metrics that a row shows of the same runs."""
+  unknown = {"published": None, "reach": None}
+  return [row | unknown | {"metric": name} for name in row.get("also", ())]
+
+
 def render_table(rows, results):
   """The table of the README, from published.json and results.json."""
   columns = (
@@ -107,7 +113,7 @@ def render_table(rows, results):
   lines = [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
   for row in rows:
     if row["name"] in results:
-      lines.append(table_row(row, results[row["name"]]))
+      lines += [table_row(r, results[row["name"]]) for r in (row, *others(row))]
   return "\n".join([*lines, "", *machine_lines(results)])
 
 
