@@ -1,22 +1,28 @@
 """Strategies by name: on what devices, of one process or of many, to train."""
 
+import contextlib
+import faulthandler
 import functools
 import signal
+import sys
 import threading
 
 import tensorflow as tf
 
 from estimators import cluster, rendezvous
 
+_logger = tf.get_logger()
+
 STRATEGIES = ("off", "one_device", "mirrored", "multi_worker")
+# How long TensorFlow may take to connect workers that have met.
+_CONNECT_SECS = 60.0
 
 
-@functools.cache
 def distribution_strategy(name, num_gpus=None):
   """Returns a strategy for `RunConfig(train_distribute=...)`.
 
-  With the same arguments it is the same object again: the sums of a second one
-  would be mixed up with those of the first.
+  With the same name and as many GPUs it is the same object again: the sums of a
+  second one would be mixed up with those of the first.
 
   Args:
     name: off: None; one_device: a GPU, or the CPU where there is none;
@@ -36,6 +42,7 @@ def distribution_strategy(name, num_gpus=None):
       TF_CONFIG describes no cluster that can train together.
     RuntimeError: TensorFlow has started before multi_worker was made.
     TimeoutError: multi_worker's other processes did not come in 300 seconds.
+      (Where one goes just after it came, this process ends with 1 in 60.)
   """
   if name not in STRATEGIES:
     raise ValueError(
@@ -44,6 +51,12 @@ def distribution_strategy(name, num_gpus=None):
   if name == "off":
     return None
   num_gpus = _checked_num_gpus(num_gpus)
+  return _strategy(name, min(num_gpus, 1) if name == "one_device" else num_gpus)
+
+
+@functools.cache
+def _strategy(name, num_gpus):
+  """Returns the one strategy of a name with a number of GPUs."""
   if name == "multi_worker":
     return _multi_worker(num_gpus)
   if name == "one_device":
@@ -123,6 +136,33 @@ def _check_not_started():
   threads.set_inter_op_parallelism_threads(number)
 
 
+@contextlib.contextmanager
+def _ended_unless_connected(others):
+  """Ends this process where TensorFlow waits in vain within this context.
+
+  That is for a worker that has gone since it was met. TensorFlow waits without
+  end then, and holds Python's lock, so that only a thread that is none of
+  Python's can do something about it. A timer of faulthandler's that runs
+  already is replaced.
+
+  Args:
+    others: list of str, the addresses of the other workers.
+  """
+  _logger.info(
+    "TensorFlow connects to the workers %s. If one of them has gone it cannot, "
+    "and this process ends with 1 in %g seconds; then start all of them again.",
+    others,
+    _CONNECT_SECS,
+  )
+  faulthandler.dump_traceback_later(
+    _CONNECT_SECS, exit=True, file=sys.__stderr__
+  )
+  try:
+    yield
+  finally:
+    faulthandler.cancel_dump_traceback_later()
+
+
 def _multi_worker(num_gpus):
   place = cluster.from_environment()
   if place.task_type == cluster.EVALUATOR:
@@ -141,7 +181,8 @@ def _multi_worker(num_gpus):
     # The strategy takes all that it can see.
     tf.config.set_visible_devices(gpus[:num_gpus], "GPU")
     rendezvous.wait_for_all(*_addresses(place))
-    strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    with _ended_unless_connected(_addresses(place)[1]):
+      strategy = tf.distribute.MultiWorkerMirroredStrategy()
     if threading.current_thread() is threading.main_thread():
       # TensorFlow has begun to catch SIGTERM, and would do nothing about it.
       signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
