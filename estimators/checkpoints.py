@@ -249,15 +249,16 @@ _newest = {}
 def newest(model_dir):
   """Returns the path of the newest checkpoint in a folder, or None.
 
-  The file that names it is parsed again only when it has changed.
+  The file that names it is parsed again only when it has changed, or named none
+  that was there: another machine may see it before the checkpoint's own files.
   """
   try:
     status = os.stat(os.path.join(model_dir, "checkpoint"))
   except FileNotFoundError:
     return None
   stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
-  known = _newest.get(model_dir)
-  if known is None or known[0] != stamp:
+  known = _newest.get(model_dir, (None, None))
+  if known[0] != stamp or known[1] is None:
     _newest[model_dir] = known = (stamp, tf.train.latest_checkpoint(model_dir))
   return known[1]
 

@@ -14,10 +14,15 @@ _logger = tf.get_logger()
 
 POLL_SECS = 1.0
 # A trainer that has not changed its status for so long is taken for dead; it
-# does so every `training_status.REFRESH_SECS`.
+# does so every `training_status.REFRESH_SECS`. One that failed has so long to
+# be started again.
 SILENT_SECS = 60.0
-# How long a trainer may take that has never been heard of.
+# How long a trainer may take that was not heard of since the evaluator began:
+# workers wait for each other and load their data before the first word.
 FIRST_WORD_SECS = 600.0
+# The same when a training had finished before the evaluator began. Most often
+# no other follows, so that it is not worth ten minutes.
+NEXT_TRAINING_SECS = 60.0
 
 
 def evaluate_continuously(estimator, eval_spec, max_steps=None):
@@ -31,15 +36,17 @@ def evaluate_continuously(estimator, eval_spec, max_steps=None):
   It ends when all is evaluated that there is, and
 
   - a checkpoint of step max_steps or later was among it, or
-  - training has finished, failed or was stopped, or
-  - the trainer has given no sign of life for a minute (ten, if there never was
-    one): it was killed, or its machine is gone. One that is started again
-    within that minute is followed on.
+  - training has finished or was stopped while it was followed, or
+  - the trainer has given no sign of life for a minute: it failed, was killed,
+    or its machine is gone. One that is started again within that minute is
+    followed on. So is one that finishes before max_steps, as a program does
+    that calls `train` several times, or
+  - there was no sign of life since the evaluator began, for ten minutes (for
+    one, when a training had finished before), and for start_delay_secs.
 
   The exporters are told that the last checkpoint is the final one when training
   has finished, or max_steps are reached. Started again, it evaluates what it
-  missed, and nothing twice. A program that trains in several calls of `train`
-  is best given max_steps, since each of the calls finishes.
+  missed, and nothing twice.
 
   Args:
     estimator: an Estimator.
@@ -54,7 +61,8 @@ def evaluate_continuously(estimator, eval_spec, max_steps=None):
 
   Raises:
     TypeError: an argument is of a wrong type.
-    ValueError: two EvalSpecs have the same name, or max_steps is not positive.
+    ValueError: two EvalSpecs have the same name, max_steps is not positive, or
+      the file progress.json of an earlier evaluator is damaged.
   """
   check_type("estimator", estimator, Estimator)
   if max_steps is not None and max_steps <= 0:
@@ -90,7 +98,8 @@ class Loop:
     self._follower = training_status.Follower(model_dir, clock)
     self._start_delay = max(e.spec.start_delay_secs for e in evaluations)
     self._due = {e: clock() + e.spec.start_delay_secs for e in evaluations}
-    self._known = set()  # The steps of all checkpoints that were seen.
+    self._known = set()  # The steps of checkpoints seen and not done with.
+    self._has_told_wait = False
 
   def run(self):
     """Evaluates until there is an end."""
@@ -100,39 +109,52 @@ class Loop:
       # In this order: the last checkpoint is there before training has ended.
       has_ended = self._has_ended()
       pending = self._pending(has_ended)
-      for step, evaluation in pending:
-        self._evaluate(evaluation, step, has_ended)
-      if self._reached(min(e.last_step for e in self._evaluations)):
+      self._evaluate_all(pending, has_ended)
+      if self._is_done():
         _logger.info(
           "Exiting evaluation, max_steps=%d are reached.", self._max_steps
         )
         self._finish()
         return
-      if has_ended and self._has_ended():
+      if pending:
+        continue  # Others may have come meanwhile.
+      if not has_ended:
+        self._tell_wait()
+        self._sleep(POLL_SECS)
+      elif self._has_ended():
         self._tell_end()
         return
-      if not (has_ended or pending):
-        self._sleep(POLL_SECS)
 
   def _has_ended(self):
     """Whether training has ended, or seems to."""
-    state, follower = self._follower.look(), self._follower
-    has_begun = state is not None or self._newest_step() >= 0
-    if state is None:
-      limit = SILENT_SECS if has_begun else FIRST_WORD_SECS
-    elif state == training_status.RUNNING:
-      limit = SILENT_SECS
-    else:
-      limit = 0
-    if not follower.has_changed:
-      # It may be an earlier training's, and the next one about to begin.
-      limit = max(limit, self._start_delay)
-      if self._max_steps and not self._reached(self._newest_step()):
-        limit = max(limit, SILENT_SECS)
-    return follower.quiet_secs >= limit
+    self._follower.look()
+    return self._follower.quiet_secs >= self._patience()
+
+  def _patience(self):
+    """Returns after how many seconds without a change training has ended."""
+    state = self._follower.status.get("state")
+    if not self._follower.has_changed:
+      # That is an earlier training's word, and the next may be about to begin.
+      is_over = state == training_status.FINISHED
+      secs = NEXT_TRAINING_SECS if is_over else FIRST_WORD_SECS
+      return max(secs, self._start_delay)
+    if state == training_status.STOPPED:
+      return 0
+    if state == training_status.FINISHED and (
+      self._max_steps is None or self._reached(self._newest_step())
+    ):
+      return 0
+    return SILENT_SECS
 
   def _reached(self, step):
     return self._max_steps is not None and step >= self._max_steps
+
+  def _is_done(self):
+    """Whether max_steps are reached in all sets."""
+    # An earlier evaluator may have been further than training is now.
+    newest = self._newest_step()
+    steps = [evaluation.last_step for evaluation in self._evaluations]
+    return self._reached(min(steps)) and newest >= max(steps)
 
   def _newest_step(self):
     path = checkpoints.newest(self._model_dir)
@@ -145,11 +167,13 @@ class Loop:
       return []
     self._known |= {*_kept_steps(self._model_dir)}
     self._known |= {*self._follower.status.get("saved", ())}
-    self._known = {step for step in self._known if step <= newest}
-    pending = []
     for evaluation in self._evaluations:
       if evaluation.last_step > newest:
         evaluation.begin(newest)  # It is a training that began anew.
+    oldest = min(evaluation.last_step for evaluation in self._evaluations)
+    self._known = {step for step in self._known if oldest <= step <= newest}
+    pending = []
+    for evaluation in self._evaluations:
       if self._reached(evaluation.last_step) or not (
         has_ended or self._clock() >= self._due[evaluation]
       ):
@@ -160,41 +184,62 @@ class Loop:
       pending += [(step, evaluation) for step in steps if step >= first]
     return sorted(pending, key=lambda pair: pair[0])
 
+  def _evaluate_all(self, pending, has_ended):
+    """Evaluates, and names what was removed before its turn."""
+    removed = {}
+    for step, evaluation in pending:
+      if self._reached(evaluation.last_step):
+        continue  # By a step before this one.
+      if not self._evaluate(evaluation, step, has_ended):
+        removed.setdefault(evaluation, []).append(step)
+    for evaluation, steps in removed.items():
+      _warn_of_removed(evaluation, steps)
+
   def _evaluate(self, evaluation, step, has_ended):
-    """Evaluates a step's checkpoint, and sets the time of the next."""
-    if self._reached(evaluation.last_step):
-      return  # By a step before this one.
+    """Evaluates a step's checkpoint, and sets the time of the next.
+
+    Returns:
+      bool, whether the checkpoint was still there.
+    """
     start, spec = self._clock(), evaluation.spec
-    is_final = self._reached(step) or (
-      has_ended and self._is_finished() and step == self._newest_step()
-    )
-    self._evaluate_if_there(evaluation, step, is_final)
+    is_there = self._evaluate_if_there(evaluation, step)
     if not spec.every_checkpoint:
       self._due[evaluation] = start + spec.throttle_secs
       rest = self._due[evaluation] - self._clock()
       if rest > 0 and not has_ended:
         _logger.info("Waiting %f secs before starting next eval run.", rest)
+    return is_there
 
-  def _evaluate_if_there(self, evaluation, step, is_final):
+  def _evaluate_if_there(self, evaluation, step):
     path = os.path.join(
       self._model_dir, f"{checkpoints.CHECKPOINT_NAME}-{step}"
     )
     try:
       if _is_there(path):
-        evaluation.evaluate(path, is_final)
-        return
+        evaluation.evaluate(path, lambda: self._is_final(step))
+        return True
     except (ValueError, OSError, tf.errors.OpError):
       # Its files go one after another.
       self._sleep(POLL_SECS)
       if _is_there(path):
         raise
-    evaluation.skip(step)
+    if evaluation.last_step != step:
+      evaluation.skip(step)
+      return False
+    evaluation.skip_exports()
     _logger.warning(
-      "The checkpoint of step %d was removed before its turn%s; keep "
-      "more of them in training (RunConfig(keep_checkpoint_max=...)), or save "
-      "them less often.",
+      "The checkpoint of step %d was removed before it was exported%s: its "
+      "results are there, what is missing is the export. %s",
       step,
-      f" in {evaluation.spec.name}" if evaluation.spec.name else "",
+      _where(evaluation),
+      _KEEP_MORE,
+    )
+    return True
+
+  def _is_final(self, step):
+    """Whether no checkpoint comes after this one, as far as is known now."""
+    return self._reached(step) or (
+      self._has_ended() and self._is_finished() and step == self._newest_step()
     )
 
   def _is_finished(self):
@@ -205,8 +250,22 @@ class Loop:
     """Tells the exporters that the last evaluation was the final one."""
     newest = self._newest_step()
     for evaluation in self._evaluations:
-      if evaluation.last_step == newest:
-        self._evaluate_if_there(evaluation, newest, is_final=True)
+      if evaluation.last_step == newest and not evaluation.is_final:
+        self._evaluate_if_there(evaluation, newest)
+
+  def _tell_wait(self):
+    """Says, once, for what it waits when nothing goes on."""
+    if self._has_told_wait or self._follower.has_changed:
+      return
+    self._has_told_wait = True
+    status = self._follower.status
+    _logger.info(
+      "Waiting for a sign of life from the trainer, for %.0f secs at most; %s.",
+      self._patience() - self._follower.quiet_secs,
+      f"an earlier one was {status['state']} at step {status['step']}"
+      if status
+      else "there was none yet",
+    )
 
   def _tell_end(self):
     status = self._follower.status
@@ -230,6 +289,29 @@ class Loop:
         error,
         status["step"],
       )
+
+
+_KEEP_MORE = (
+  "Keep more of them in training (RunConfig(keep_checkpoint_max=...)), or save "
+  "them less often."
+)
+
+
+def _warn_of_removed(evaluation, steps):
+  one = f"The checkpoint of step {steps[0]} was"
+  more = (
+    f"The checkpoints of {len(steps)} steps, {steps[0]} to {steps[-1]}, were"
+  )
+  _logger.warning(
+    "%s removed before evaluation%s. %s",
+    one if len(steps) == 1 else more,
+    _where(evaluation),
+    _KEEP_MORE,
+  )
+
+
+def _where(evaluation):
+  return f" in {evaluation.spec.name}" if evaluation.spec.name else ""
 
 
 def _kept_steps(model_dir):

@@ -1,14 +1,16 @@
 """The evaluations that one EvalSpec asks for, over all restarts."""
 
-import json
 import os
 
 import numpy as np
 import tensorflow as tf
 
-from estimators import checkpoints
+from estimators import checkpoints, json_files
 
 _logger = tf.get_logger()
+
+
+_FIELDS = ("step", "results", "exports", "is_exported", "is_final")
 
 
 class Evaluation:
@@ -22,6 +24,9 @@ class Evaluation:
   Args:
     estimator: the Estimator.
     spec: the EvalSpec.
+
+  Raises:
+    ValueError: the file is damaged.
 
   Attributes:
     spec: the EvalSpec.
@@ -47,6 +52,11 @@ class Evaluation:
     """Whether the last step was evaluated, but not all exporters called."""
     return not self._progress.get("is_exported", True)
 
+  @property
+  def is_final(self):
+    """Whether the exporters know that the last step was the final one."""
+    return self._progress.get("is_final", False)
+
   def begin(self, step):
     """Notes that training goes on from a step, or begins anew."""
     if self.last_step > step:
@@ -61,39 +71,46 @@ class Evaluation:
     if self._progress:
       self._note(is_final=False)
 
-  def evaluate(self, path, is_final=False):
+  def evaluate(self, path, asks_final=lambda: False):
     """Evaluates a checkpoint and exports, as far as that was not done.
 
     Args:
       path: str, the checkpoint.
-      is_final: bool, what the exporters are told. Those that returned None for
-        this checkpoint before it was the final one are called again.
+      asks_final: function that returns what the exporters are told: whether
+        this is the final checkpoint. It is called after the evaluation. Those
+        exporters that returned None for this checkpoint before it was the final
+        one are called again.
     """
-    spec, step = self.spec, checkpoints.step_of(path)
+    step = checkpoints.step_of(path)
     if step != self.last_step or not self._progress["results"]:
-      self.results = self._estimator.evaluate(
-        spec.input_fn,
-        steps=spec.steps,
-        hooks=spec.hooks,
-        checkpoint_path=path,
-        name=spec.name,
-      )
-      self.exports = None
-      self._progress = {"step": step, "is_final": False, "is_exported": False}
-      self._note(results=self.results, exports=[None] * len(spec.exporters))
-      is_due = True
-    else:
-      is_due = is_final and not self._progress["is_final"]
-      is_due = is_due or self.owes_exports
-      if is_due and self.results is None:
+      self._evaluate(path, step)
+    is_final = asks_final()
+    if self.owes_exports or (is_final and not self.is_final):
+      if self.results is None:
         self.results = _with_arrays(self._progress["results"])
-    if is_due:
       self._export(path, is_final)
+
+  def _evaluate(self, path, step):
+    spec = self.spec
+    self.results = self._estimator.evaluate(
+      spec.input_fn,
+      steps=spec.steps,
+      hooks=spec.hooks,
+      checkpoint_path=path,
+      name=spec.name,
+    )
+    self.exports = None
+    self._progress = {"step": step, "is_final": False, "is_exported": False}
+    self._note(results=self.results, exports=[None] * len(spec.exporters))
 
   def skip(self, step):
     """Notes that a step's checkpoint cannot be evaluated."""
     self._progress = {"step": step, "is_final": True, "is_exported": True}
     self._note(results={}, exports=[])
+
+  def skip_exports(self):
+    """Notes that the last step's checkpoint cannot be exported."""
+    self._note(is_exported=True, is_final=True)
 
   def _export(self, path, is_final):
     done = self.exports or self._progress["exports"]
@@ -117,16 +134,22 @@ class Evaluation:
     """Changes the progress, and writes it into the file in one go."""
     self._progress |= fields
     os.makedirs(os.path.dirname(self._path), exist_ok=True)
-    with open(self._path + ".tmp", "w") as file:
-      json.dump(self._progress, file, default=_as_json)
-    os.replace(self._path + ".tmp", self._path)
+    json_files.write(self._path, self._progress, default=_as_json)
 
   def _read(self):
     try:
       with open(self._path) as file:
-        return json.load(file)
+        text = file.read()
     except FileNotFoundError:
       return {}
+    progress = json_files.parsed(text, _FIELDS)
+    if progress is None:
+      raise ValueError(
+        f"{self._path} must hold {', '.join(_FIELDS)} in JSON, as an evaluator "
+        f"writes it; got {text[:80]!r}. Remove the file; the evaluations "
+        "then begin anew with the checkpoints that are there."
+      )
+    return progress
 
 
 def results_of(evaluations, eval_spec):

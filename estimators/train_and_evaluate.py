@@ -58,7 +58,7 @@ def train_and_evaluate(estimator, train_spec, eval_spec):
   path = estimator.latest_checkpoint()
   if path is not None:
     for evaluation in evaluations:
-      evaluation.evaluate(path, is_final=True)
+      evaluation.evaluate(path, lambda: True)
   return results_of(evaluations, eval_spec)
 
 

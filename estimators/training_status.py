@@ -4,7 +4,7 @@
 
     state: running, finished, failed or stopped (by a signal)
     step: the global step
-    saved: the steps of the checkpoints that this run has saved
+    saved: the steps of the last checkpoints that this run has saved
     error: with failed, the error's type
     host, pid: whose it is
     beat: a number that grows every few seconds while it runs
@@ -14,7 +14,6 @@ more. Followers look by their own clock for how long: those of two machines need
 not agree.
 """
 
-import json
 import os
 import socket
 import threading
@@ -22,11 +21,16 @@ import time
 
 import tensorflow as tf
 
+from estimators import json_files
+
 _logger = tf.get_logger()
 
 FILE = "training_status.json"
 RUNNING, FINISHED, FAILED, STOPPED = "running", "finished", "failed", "stopped"
 REFRESH_SECS = 5.0
+# Of so many checkpoints followers learn that they were there and are removed.
+NUM_SAVED = 300
+_FIELDS = ("state", "step", "saved", "host", "pid")
 
 
 class Status:
@@ -80,16 +84,14 @@ class Status:
     values = {
       "state": state,
       "step": self._run.global_step,
-      "saved": list(self._run.saved_steps),
+      "saved": self._run.saved_steps[-NUM_SAVED:],
       "host": socket.gethostname(),
       "pid": os.getpid(),
       "beat": self._beat,
       **more,
     }
     try:
-      with open(self._path + ".tmp", "w") as file:
-        json.dump(values, file)
-      os.replace(self._path + ".tmp", self._path)
+      json_files.write(self._path, values)
     except OSError as error:
       _logger.warning("The status of training cannot be written: %s", error)
 
@@ -102,7 +104,8 @@ class Follower:
     clock: function that returns seconds.
 
   Attributes:
-    status: dictionary, the newest status; empty when there is none.
+    status: dictionary, the newest status that could be read; empty when there
+      is none.
     has_changed: bool, whether it was seen to change: the training is one that
       goes on now, and not an earlier one.
     last_change: the clock's time of that, or of the beginning.
@@ -111,6 +114,7 @@ class Follower:
   def __init__(self, model_dir, clock=time.monotonic):
     self._path = os.path.join(model_dir, FILE)
     self._clock = clock
+    self.status = {}
     self.status = self._read()
     self.has_changed = False
     self.last_change = clock()
@@ -132,6 +136,10 @@ class Follower:
   def _read(self):
     try:
       with open(self._path) as file:
-        return json.load(file)
+        text = file.read()
     except FileNotFoundError:
       return {}
+    except OSError:
+      return self.status
+    status = json_files.parsed(text, _FIELDS)
+    return self.status if status is None else status

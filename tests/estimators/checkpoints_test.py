@@ -102,6 +102,17 @@ class VariablesTest(CheckpointTest):
     with self.assertRaisesRegex(ValueError, "'a.*rename one"):
       checkpoints.tree({name: tf.Variable(1) for name in names})
 
+  def test_the_newest_that_comes_after_its_name(self):
+    folder = new_folder()
+    path = os.path.join(folder, "model.ckpt-7")
+    with open(os.path.join(folder, "checkpoint"), "w") as file:
+      file.write(f'model_checkpoint_path: "{path}"\n')
+    self.assertIsNone(checkpoints.newest(folder))
+    for suffix in (".index", ".data-00000-of-00001"):
+      with open(path + suffix, "w"):
+        pass
+    self.assertEqual(checkpoints.newest(folder), path)
+
   def test_the_newest_are_kept_also_by_the_next_saver(self):
     for step in (0, 5, 5, 10):
       self.save(self.variables(), step=step)

@@ -1,5 +1,6 @@
 """Tests of an evaluator beside a trainer, in an invented world."""
 
+import json
 import os
 
 import numpy as np
@@ -7,7 +8,12 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from estimators import Estimator, EvalSpec, TrainSpec, evaluate_continuously
-from estimators.continuous_evaluation import FIRST_WORD_SECS, SILENT_SECS
+from estimators.continuous_evaluation import (
+  FIRST_WORD_SECS,
+  NEXT_TRAINING_SECS,
+  SILENT_SECS,
+)
+from estimators.training_status import FILE
 from tests.estimators import toys
 from tests.estimators.evaluator_world import RecordingExporter, World, spec
 from tests.estimators.helpers import new_folder
@@ -70,8 +76,12 @@ class ScheduleTest(WorldTest):
       self.world.evaluator(spec(every_checkpoint=True, name="a"))
     self.assertEqual(self.world.steps, [0, 20, 50])
     lines = [record.getMessage() for record in logs.records]
-    for step, line in zip((10, 15, 30, 40), lines, strict=True):
-      self.assertIn(f"step {step} was removed before its turn in a", line)
+    for steps, line in zip(("10 to 15", "30 to 40"), lines, strict=True):
+      self.assertIn(
+        f"The checkpoints of 2 steps, {steps}, were removed before evaluation "
+        "in a. Keep more",
+        line,
+      )
       self.assertIn("keep_checkpoint_max", line)
 
   def test_several_sets_go_from_step_to_step_together(self):
@@ -109,18 +119,20 @@ class EndTest(WorldTest):
     self.assertEqual(self.world.evaluated[-2:], [(40, 40, "a"), (70, 50, "b")])
 
   @parameterized.parameters(
-    ("failed", "training has failed \\(ValueError\\) at step 50"),
-    ("stopped", "training has been stopped at step 50"),
+    # One that failed may be started again.
+    ("failed", "training has failed \\(ValueError\\) at step 50", 60, 112),
+    ("stopped", "training has been stopped at step 50", 52, 52),
   )
-  def test_training_breaks_off(self, state, line):
+  def test_training_breaks_off(self, state, line, when, end):
     self.world.trainer(0, 52, SAVES, state=state)
     with self.assertLogs("tensorflow", "INFO") as logs:
       self.world.evaluator(
         spec(throttle_secs=30, exporters=self.exporter), max_steps=90
       )
     self.assertRegex(str(logs.output), line)
-    self.assertEqual(self.world.evaluated, [(0, 0), (30, 30), (52, 50)])
+    self.assertEqual(self.world.evaluated, [(0, 0), (30, 30), (when, 50)])
     self.assertEqual(self.exports()[-1], (50, False))
+    self.assertEqual(self.world.now, end)
 
   def test_the_trainer_is_killed(self):
     self.world.trainer(0, 52, SAVES, state=None)  # Its last word is at 50 s.
@@ -140,13 +152,37 @@ class EndTest(WorldTest):
     self.assertEqual(self.world.steps, [0, 10, 20, 30])
     self.assertEqual(self.world.now, 100)
 
+  def test_one_that_failed_is_started_again(self):
+    self.world.trainer(0, 22, {0: 0, 10: 10}, state="failed")
+    self.world.trainer(75, 100, {80: 20, 90: 30}, pid=2)
+    self.world.evaluator(spec())
+    self.assertEqual(self.world.steps, [0, 10, 20, 30])
+    self.assertEqual(self.world.now, 100)
+
   def test_training_that_goes_on_while_the_last_is_evaluated(self):
     self.world.duration = 10.0
     self.world.trainer(0, 20, {19: 10})
     self.world.trainer(25, 50, {30: 20})
     self.world.evaluator(spec(exporters=self.exporter, start_delay_secs=30))
     self.assertEqual(self.world.steps, [10, 20])
-    self.assertEqual(self.exports(), [(10, True), (20, False)])
+    self.assertEqual(self.exports(), [(10, False), (20, False)])
+
+  @parameterized.parameters((False, [10, 30]), (True, [10, 20, 30]))
+  def test_training_that_finishes_again_meanwhile(self, every, steps):
+    self.world.duration = 30.0
+    self.world.trainer(0, 20, {20: 10})
+    self.world.trainer(22, 45, {30: 20, 44: 30})
+    self.world.evaluator(spec(exporters=self.exporter, every_checkpoint=every))
+    self.assertEqual(self.exports(), [(step, step == 30) for step in steps])
+
+  @parameterized.parameters((None, [10], 20), (30, [10, 20, 30], 100))
+  def test_several_trainings_by_one_program(self, max_steps, steps, end):
+    self.world.trainer(0, 20, {10: 10})
+    self.world.trainer(50, 70, {60: 20})
+    self.world.trainer(80, 200, {100: 30})
+    self.world.evaluator(spec(), max_steps=max_steps)
+    self.assertEqual(self.world.steps, steps)
+    self.assertEqual(self.world.now, end)
 
   def test_no_trainer_ever(self):
     with self.assertLogs("tensorflow", "WARNING") as logs:
@@ -159,7 +195,7 @@ class EndTest(WorldTest):
     self.world.save(10)
     self.world.evaluator(spec())
     self.assertEqual(self.world.evaluated, [(0, 10)])
-    self.assertEqual(self.world.now, SILENT_SECS)
+    self.assertEqual(self.world.now, FIRST_WORD_SECS)
 
 
 class RestartTest(WorldTest):
@@ -177,7 +213,7 @@ class RestartTest(WorldTest):
     self.assertEqual(self.world.steps, [0, 10])
     self.world.at_restore = lambda path: None
     self.world.sleep(100)
-    self.world.evaluator(every)
+    self.world.evaluator(every, max_steps=50)
     self.assertEqual(self.world.steps, [0, 10, 20, 30, 40, 50])
     self.assertEqual(self.exports()[-1], (50, True))
     (evaluation,) = self.world.evaluator(every)
@@ -211,21 +247,68 @@ class RestartTest(WorldTest):
       self.world.evaluator(spec(exporters=exporter))
     self.assertEqual(self.exports(), [(10, False), (20, False), (20, True)])
 
-  def test_an_earlier_training_had_finished(self):
+  @parameterized.parameters(
+    # How an earlier training ended, and how long the next one may take, with
+    # the default of start_delay_secs as well.
+    ("finished", 0, NEXT_TRAINING_SECS),
+    ("finished", 120, 120),
+    ("stopped", 0, FIRST_WORD_SECS),
+    ("failed", 0, FIRST_WORD_SECS),
+    (None, 120, FIRST_WORD_SECS),  # Killed.
+  )
+  def test_an_earlier_training(self, state, delay, wait):
+    self.world.trainer(0, 20, {10: 10, 12: 20}, state=state)
+    self.world.sleep(100)
+    self.world.trainer(
+      100 + wait - 5, 800, {105 + wait: 30}, pid=2, state="stopped"
+    )
+    with self.assertLogs("tensorflow", "INFO") as logs:
+      self.world.evaluator(spec(start_delay_secs=delay))
+    # What was there is evaluated before.
+    self.assertEqual(
+      self.world.evaluated, [(100 + delay, 20), (105 + wait, 30)]
+    )
+    self.assertIn(
+      f"a sign of life from the trainer, for {wait:.0f} secs at most; an earlier "
+      f"one was {state or 'running'} at step 20",
+      str(logs.output),
+    )
+
+  def test_an_earlier_training_was_the_last(self):
     self.world.trainer(0, 20, {10: 10})
-    self.world.evaluator(spec())
-    # The next one is long in starting, or starts after the evaluator.
+    final = RecordingExporter(self.world, returned=None)
+    self.world.sleep(100)
+    self.world.evaluator(spec(exporters=final))
+    self.assertEqual(self.world.evaluated, [(100, 10)])
+    self.assertEqual(self.exports(), [(10, False), (10, True)])
+    self.assertEqual(self.world.now, 100 + NEXT_TRAINING_SECS)
+
+  def test_progress_beyond_the_checkpoints_of_a_new_training(self):
+    self.world.trainer(0, 20, {10: 10, 19: 50})
+    self.world.evaluator(spec(), max_steps=50)
+    self.world.begin_anew()
+    os.remove(os.path.join(self.world.model_dir, FILE))
     self.world.sleep(100)
     now = self.world.now
-    self.world.trainer(now + 50, now + 80, {now + 60: 20}, pid=2)
-    self.world.evaluator(spec(), max_steps=30)
-    self.assertEqual(self.world.steps, [10, 20])
-    self.world.trainer(self.world.now + 50, self.world.now + 80, {}, pid=3)
-    now = self.world.now
-    self.world.evaluator(spec())  # Nothing says that more is to come.
-    self.assertEqual(self.world.now, now)
-    self.world.evaluator(spec(start_delay_secs=60))
-    self.assertEqual(self.world.now, now + 80)
+    saves = {now + 20: 20, now + 50: 50}
+    self.world.trainer(now + 5, now + 60, saves, pid=2)
+    self.world.evaluator(spec(), max_steps=50)
+    self.assertEqual(self.world.steps, [10, 50, 20, 50])
+
+  @parameterized.parameters("", "{", "[]", '{"step": 3}')
+  def test_damaged_files(self, text):
+    self.world.save(10)
+    with open(os.path.join(self.world.model_dir, FILE), "w") as file:
+      file.write(text)
+    self.world.evaluator(spec())  # As if no trainer had ever been there.
+    self.assertEqual(self.world.steps, [10])
+    path = os.path.join(self.world.model_dir, "eval", "progress.json")
+    with open(path, "w") as file:
+      file.write(text)
+    with self.assertRaisesRegex(
+      ValueError, f"{path} must hold step, .*; got .*Remove the file"
+    ):
+      self.world.evaluator(spec())
 
   def test_training_that_begins_anew(self):
     self.world.trainer(0, 30, {10: 10, 20: 20})
@@ -255,6 +338,33 @@ class VanishingTest(WorldTest):
     self.assertIn("step 20 was removed", str(logs.output))
     self.assertEqual(self.world.steps, [0, 10, 30, 40, 50])
 
+  def test_a_checkpoint_that_goes_while_it_is_exported(self):
+    self.world.trainer(0, 55, SAVES)
+
+    class Vanishing(RecordingExporter):
+      def export(
+        self, estimator, export_path, checkpoint_path, *args, **kwargs
+      ):
+        if checkpoint_path.endswith("-50"):
+          os.remove(checkpoint_path + ".index")
+          raise ValueError("there is no checkpoint")
+        return super().export(
+          estimator, export_path, checkpoint_path, *args, **kwargs
+        )
+
+    with self.assertLogs("tensorflow", "WARNING") as logs:
+      (evaluation,) = self.world.evaluator(
+        spec(exporters=[self.exporter, Vanishing(self.world, name="v")])
+      )
+    self.assertRegex(
+      str(logs.output), "step 50 was removed before it was exported: its result"
+    )
+    self.assertLen(logs.output, 1)
+    self.assertEqual(evaluation.results, {"loss": 5.0, "global_step": 50})
+    self.assertEqual(evaluation.exports, ["path", None])
+    with open(self.world.eval_dir() + "/progress.json") as file:
+      self.assertEqual(json.load(file)["results"], evaluation.results)
+
   def test_other_errors_are_errors(self):
     self.world.trainer(0, 55, SAVES)
 
@@ -273,7 +383,7 @@ class EvaluateContinuouslyTest(tf.test.TestCase):
     ones = toys.input_of([1.0], np.zeros(1, np.float32))
     other = Estimator(toys.line_fn, estimator.model_dir)
     results, exports = evaluate_continuously(
-      other, EvalSpec(ones, start_delay_secs=0)
+      other, EvalSpec(ones, start_delay_secs=0), max_steps=5
     )
     slope = toys.line_steps([([1], [1])] * 5)
     self.assertAllClose(
@@ -281,9 +391,11 @@ class EvaluateContinuouslyTest(tf.test.TestCase):
     )
     self.assertEqual(exports, [])
     named = EvalSpec(ones, start_delay_secs=0, name="a")
-    results, _ = evaluate_continuously(other, [named])
+    results, _ = evaluate_continuously(other, [named], max_steps=5)
     self.assertAllClose(results["a"]["error"], slope)
-    self.assertEqual(evaluate_continuously(other, [named]), ({"a": None}, []))
+    self.assertEqual(
+      evaluate_continuously(other, [named], max_steps=5), ({"a": None}, [])
+    )
 
   def test_wrong_arguments(self):
     estimator = Estimator(toys.line_fn, new_folder())

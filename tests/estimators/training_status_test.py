@@ -10,7 +10,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from estimators import Estimator, Hook, RunConfig
-from estimators.training_status import FILE, Follower, Status
+from estimators.training_status import FILE, NUM_SAVED, Follower, Status
 from tests.estimators import toys
 from tests.estimators.helpers import new_folder
 
@@ -108,6 +108,13 @@ class StatusTest(tf.test.TestCase, parameterized.TestCase):
     time.sleep(0.05)
     self.assertEqual(read(run.output_dir), last)
 
+  def test_of_many_checkpoints_the_last_ones(self):
+    run = Run()
+    run.saved_steps = [*range(1000)]
+    Status(run).end()
+    saved = read(run.output_dir)["saved"]
+    self.assertEqual(saved, [*range(1000 - NUM_SAVED, 1000)])
+
   def test_the_chief_alone_writes(self):
     run = Run(is_chief=False)
     Status(run, refresh_secs=0.01).end()
@@ -137,6 +144,21 @@ class FollowerTest(tf.test.TestCase):
     status.end()
     self.assertEqual(follower.look(), "finished")
     self.assertEqual(follower.quiet_secs, 0)
+
+  def test_what_cannot_be_read_is_no_change(self):
+    run = Run()
+    Status(run).end()
+    follower = Follower(run.output_dir)
+    path = os.path.join(run.output_dir, FILE)
+    for text in ("", "null", '{"state": "running"}'):
+      with open(path, "w") as file:
+        file.write(text)
+      self.assertEmpty(Follower(run.output_dir).status)
+      follower.look()
+    with mock.patch("builtins.open", side_effect=OSError):
+      follower.look()
+    self.assertEqual(follower.status["state"], "finished")
+    self.assertFalse(follower.has_changed)
 
   def test_what_was_there_before_is_no_change(self):
     run = Run()
