@@ -260,11 +260,11 @@ class Loop:
     self._has_told_wait = True
     status = self._follower.status
     _logger.info(
-      "Waiting for a sign of life from the trainer, for %.0f secs at most; %s.",
+      "Waiting for news from the trainer, for %.0f secs at most; %s.",
       self._patience() - self._follower.quiet_secs,
-      f"an earlier one was {status['state']} at step {status['step']}"
+      f"what is there is {status['state']!r} at step {status['step']}"
       if status
-      else "there was none yet",
+      else "there is none yet",
     )
 
   def _tell_end(self):

@@ -16,6 +16,8 @@ import zipfile
 
 import tqdm
 
+from input_pipelines import locks
+
 _CHUNK_BYTES = 1 << 18
 _TIMEOUT_SECS = 30
 
@@ -148,6 +150,9 @@ class DownloadError(RuntimeError):
 def download(dataset, data_dir):
   """Fetches the files of a data set that are missing or wrong.
 
+  Of several processes that want the same files in the same folder, also on
+  several machines, one fetches them; the others wait, and find them there.
+
   Args:
     dataset: str, a key of `DATASETS`.
     data_dir: str, the folder to fill; made if need be.
@@ -169,9 +174,10 @@ def download(dataset, data_dir):
   data_dir = os.path.expanduser(data_dir)
   os.makedirs(data_dir, exist_ok=True)
   paths = []
-  for file in DATASETS[dataset]:
-    path = fetch(file, data_dir)
-    paths += unpack(file, data_dir) if file.unpacked else [path]
+  with locks.held(os.path.join(data_dir, f"{dataset}.lock")):
+    for file in DATASETS[dataset]:
+      path = fetch(file, data_dir)
+      paths += unpack(file, data_dir) if file.unpacked else [path]
   return paths
 
 

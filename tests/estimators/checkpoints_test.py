@@ -8,6 +8,7 @@ from estimators import RunConfig, checkpoints
 from estimators.checkpoints import InputPosition, Saver
 from estimators.objects import Objects
 from tests.estimators import named_checkpoints, toys
+from tests.estimators.helpers import new_folder
 
 
 class CheckpointTest(parameterized.TestCase, tf.test.TestCase):

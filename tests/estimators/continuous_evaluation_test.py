@@ -269,9 +269,9 @@ class RestartTest(WorldTest):
       self.world.evaluated, [(100 + delay, 20), (105 + wait, 30)]
     )
     self.assertIn(
-      f"a sign of life from the trainer, for {wait:.0f} secs at most; an earlier "
-      f"one was {state or 'running'} at step 20",
-      str(logs.output),
+      f"news from the trainer, for {wait:.0f} secs at most; what is there is "
+      f"{state or 'running'!r} at step 20",
+      logs.records[bool(delay)].getMessage(),
     )
 
   def test_an_earlier_training_was_the_last(self):

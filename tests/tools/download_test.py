@@ -10,6 +10,7 @@ import sys
 import tarfile
 import threading
 import zipfile
+from concurrent import futures
 from unittest import mock
 
 import tensorflow as tf
@@ -68,7 +69,9 @@ class DownloadTest(tf.test.TestCase):
     self.path = os.path.join(self.data_dir, "a.gz")
     self.output = io.StringIO()
 
-  def download(self, *kinds):
+  @contextlib.contextmanager
+  def toy(self, *kinds):
+    """Makes a data set `toy` with these mirrors; takes what is printed."""
     file = downloads.File(
       "a.gz",
       len(_CONTENT),
@@ -78,6 +81,10 @@ class DownloadTest(tf.test.TestCase):
     with contextlib.ExitStack() as stack:
       stack.enter_context(mock.patch.dict(downloads.DATASETS, toy=(file,)))
       stack.enter_context(contextlib.redirect_stdout(self.output))
+      yield
+
+  def download(self, *kinds):
+    with self.toy(*kinds):
       return downloads.download("toy", self.data_dir)
 
   def put(self, name, content):
@@ -107,6 +114,13 @@ class DownloadTest(tf.test.TestCase):
   def test_a_second_time_fetches_nothing(self):
     self.download("good")
     self.download("good")
+    self.assert_requests(("good", None))
+
+  def test_several_at_once_fetch_once(self):
+    with self.toy("good"), futures.ThreadPoolExecutor() as pool:
+      results = pool.map(downloads.download, ["toy"] * 3, [self.data_dir] * 3)
+      self.assertEqual([[self.path]] * 3, list(results))
+    self.assert_downloaded()
     self.assert_requests(("good", None))
 
   def test_a_wrong_file_is_fetched_again(self):
