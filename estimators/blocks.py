@@ -191,7 +191,8 @@ def _train_step(model, batch, names, writer, parts):
 
   def train_on_replica(batch, weight):
     with tf.GradientTape(persistent=True) as tape:
-      spec = model.call(*split_batch(batch, ModeKeys.TRAIN), ModeKeys.TRAIN)
+      with _metrics_of_own_examples(model, model.strategy, weight):
+        spec = model.call(*split_batch(batch, ModeKeys.TRAIN), ModeKeys.TRAIN)
       losses = [
         update.optimizer.scale_loss(
           update.loss * tf.cast(weight, update.loss.dtype)
@@ -217,7 +218,6 @@ def _train_step(model, batch, names, writer, parts):
       model.strategy,
       _with_its_summaries(model.strategy, train_on_replica),
       batch,
-      keep_one=True,
       parts=parts,
     )
     for move in moves:
@@ -326,28 +326,34 @@ def _move(strategy, move, step):
 def _eval_step(model, batch, names, writer, first):
   """Evaluates one batch; returns its mean loss and sums of its metrics."""
 
+  strategy = model.config.eval_distribute
+
   def forward(batch, weight):
-    spec = model.call(*split_batch(batch, ModeKeys.EVAL), ModeKeys.EVAL)
+    with _metrics_of_own_examples(model, strategy, weight):
+      spec = model.call(*split_batch(batch, ModeKeys.EVAL), ModeKeys.EVAL)
     metrics = {
       name: tf.cast(value, tf.float64)
       for name, value in spec.eval_metric_ops.items()
       if not isinstance(value, keras.metrics.Metric)
     }
+    # An example that was lent does not count.
+    counts = tf.cast(weight > 0, tf.float64)
     return {
-      # The loss of a replica without examples is 0 / 0.
       "loss": tf.math.multiply_no_nan(tf.cast(spec.loss, tf.float32), weight),
-      "totals": {k: tf.reduce_sum(v) for k, v in metrics.items()},
+      "totals": {
+        k: tf.math.multiply_no_nan(tf.reduce_sum(v), counts)
+        for k, v in metrics.items()
+      },
       "counts": {
-        k: tf.cast(tf.size(v), tf.float64) for k, v in metrics.items()
+        k: counts * tf.cast(tf.size(v), tf.float64) for k, v in metrics.items()
       },
       "fetched": fetch(spec, names),
     }
 
-  strategy = model.config.eval_distribute
   step = model.objects.global_step.read_value()
   with _step_context(writer, step, first):
     result = replicas.on_replicas(
-      strategy, _with_its_summaries(strategy, forward), batch, keep_one=False
+      strategy, _with_its_summaries(strategy, forward), batch
     )
   for key in ("loss", "totals", "counts"):
     result[key] = tf.nest.map_structure(
@@ -355,6 +361,26 @@ def _eval_step(model, batch, names, writer, first):
     )
   result["loss"] = tf.cast(result["loss"], tf.float64)
   return result
+
+
+@contextlib.contextmanager
+def _metrics_of_own_examples(model, strategy, weight):
+  """Within this context a replica of weight 0 leaves Keras metrics as they are.
+
+  It was lent an example, which another one counts.
+  """
+  if strategy is None or strategy.num_replicas_in_sync == 1:
+    yield
+    return
+  variables = [
+    raw(variable)
+    for metric in model.objects.of_type(keras.metrics.Metric)
+    for variable in metric.variables
+  ]
+  before = [tf.identity(variable) for variable in variables]
+  yield
+  for variable, value in zip(variables, before, strict=True):
+    variable.assign(tf.where(weight > 0, variable, value))
 
 
 def _add(totals, values):

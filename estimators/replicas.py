@@ -62,17 +62,18 @@ def global_batch_size(batch):
   return batch_size(batch) if place is None else place[2]
 
 
-def on_replicas(strategy, step, batch, keep_one, parts=None):
+def on_replicas(strategy, step, batch, parts=None):
   """Calls step(slice of the batch, weight) on every replica.
+
+  A replica for which there is no example is lent one, with the weight 0: there
+  is no gradient of the mean over nothing, and layers of no example may give
+  wrong shapes (convolutions do, in TensorFlow 2.21 with oneDNN).
 
   Args:
     strategy: `tf.distribute.Strategy`, or None for no replicas.
     step: function of a batch and of the weight (float32 scalar in [0, 1]) of
       its slice; returns a structure of tensors.
     batch: structure of tensors of leading dimension B.
-    keep_one: whether a replica for which there is no example gets one, with
-      the weight 0, instead of an empty slice. (There is no gradient of the mean
-      over nothing. A Keras metric that the step updates counts it.)
     parts: `Parts` when the batch is this worker's part; None when it is the
       global batch, which every worker reads.
 
@@ -92,11 +93,10 @@ def on_replicas(strategy, step, batch, keep_one, parts=None):
       tf.cast(stop - start, tf.float64), tf.cast(whole, tf.float64)
     )
     weight = tf.cast(weight, tf.float32)
-    if keep_one:
-      if parts and not parts.sizes:
-        batch, size = _with_a_row(batch, size), tf.maximum(size, 1)
-      start = tf.minimum(start, size - 1)
-      stop = tf.maximum(stop, start + 1)
+    if parts and not parts.sizes:
+      batch, size = _with_a_row(batch, size), tf.maximum(size, 1)
+    start = tf.minimum(start, size - 1)
+    stop = tf.maximum(stop, start + 1)
     # A row that is made up lies somewhere.
     begin = tf.minimum(first + start, whole - (stop - start))
     rows_ = (begin, begin + stop - start, whole)

@@ -21,7 +21,6 @@ class OnReplicasTest(parameterized.TestCase, tf.test.TestCase):
   def run_on(
     self,
     batch,
-    keep_one,
     step=lambda batch, weight: (batch, weight),
     parts=None,
   ):
@@ -30,21 +29,19 @@ class OnReplicasTest(parameterized.TestCase, tf.test.TestCase):
 
     @tf.function
     def run(batch):
-      result = replicas.on_replicas(strategy, step, batch, keep_one, parts)
+      result = replicas.on_replicas(strategy, step, batch, parts)
       return tf.nest.map_structure(strategy.experimental_local_results, result)
 
     return run(batch)
 
   @parameterized.parameters(
-    (4, False, [[0, 1], [2, 3]], [0.5, 0.5]),
-    (5, False, [[0, 1], [2, 3, 4]], [0.4, 0.6]),
-    (5, True, [[0, 1], [2, 3, 4]], [0.4, 0.6]),
-    (1, False, [[], [0]], [0, 1]),
-    (1, True, [[0], [0]], [0, 1]),
+    (4, [[0, 1], [2, 3]], [0.5, 0.5]),
+    (5, [[0, 1], [2, 3, 4]], [0.4, 0.6]),
+    (1, [[0], [0]], [0, 1]),
   )
-  def test_slices_and_weights(self, size, keep_one, slices, weights):
+  def test_slices_and_weights(self, size, slices, weights):
     batch = {"x": tf.range(size), "y": tf.ones([size, 2]), "z": tf.constant(7)}
-    found, found_weights = self.run_on(batch, keep_one)
+    found, found_weights = self.run_on(batch)
     for i in range(2):
       self.assertAllEqual(found["x"][i], slices[i])
       self.assertEqual(found["y"][i].shape, [len(slices[i]), 2])
@@ -60,7 +57,7 @@ class OnReplicasTest(parameterized.TestCase, tf.test.TestCase):
       sparse, ragged = batch
       return tf.sparse.to_dense(sparse), ragged.to_tensor(shape=[None, 2])
 
-    found = self.run_on((sparse, ragged), True, step)
+    found = self.run_on((sparse, ragged), step)
     self.assertAllEqual(found[0][0], dense[:1])
     self.assertAllEqual(found[0][1], dense[1:])
     self.assertAllEqual(found[1][0], [[1, 0]])
@@ -75,7 +72,7 @@ class OnReplicasTest(parameterized.TestCase, tf.test.TestCase):
       return batch, weight, replicas.rows()
 
     parts = replicas.Parts(0, 1, sizes)
-    found, weights, rows = self.run_on(tf.range(5), True, step, parts)
+    found, weights, rows = self.run_on(tf.range(5), step, parts)
     self.assertAllEqual(found[0], [0, 1])
     self.assertAllEqual(found[1], [2, 3, 4])
     self.assertAllClose(weights, [0.4, 0.6])
@@ -97,7 +94,7 @@ class OnReplicasTest(parameterized.TestCase, tf.test.TestCase):
       return batch, real[0]
 
     parts = replicas.Parts(0, 1, None)
-    found, real = self.run_on(batch, True, step, parts)
+    found, real = self.run_on(batch, step, parts)
     self.assertAllEqual(real, [0, 0])
     for name in ("number", "sparse", "ragged"):
       self.assertAllEqual(found[name][1], [[0, 0]])
@@ -105,7 +102,7 @@ class OnReplicasTest(parameterized.TestCase, tf.test.TestCase):
 
   def test_leading_dimensions_that_differ(self):
     with self.assertRaisesRegex(tf.errors.InvalidArgumentError, "batch as the"):
-      self.run_on((tf.zeros([4]), tf.zeros([3])), True)
+      self.run_on((tf.zeros([4]), tf.zeros([3])))
 
   def test_sums_and_joined_tensors(self):
     strategy = toys.two_replicas()
@@ -113,7 +110,7 @@ class OnReplicasTest(parameterized.TestCase, tf.test.TestCase):
     @tf.function
     def run(batch):
       value = replicas.on_replicas(
-        strategy, lambda batch, weight: (batch, weight), batch, keep_one=False
+        strategy, lambda batch, weight: (batch, weight), batch
       )
       return (
         replicas.total(strategy, value[1]),
@@ -149,7 +146,7 @@ class OnReplicasTest(parameterized.TestCase, tf.test.TestCase):
         ]
         return [tf.math.multiply_no_nan(r, weight) for r in reports]
 
-      found = replicas.on_replicas(strategy, step, batch, keep_one=True)
+      found = replicas.on_replicas(strategy, step, batch)
       return [replicas.total(strategy, value) for value in found]
 
     found = run(tf.range(size, dtype=tf.float32))
@@ -188,6 +185,26 @@ def stateful_fn(features, labels, mode):
     train_op = minimize(loss, toys.sgd())
     return EstimatorSpec(mode, loss=loss, train_op=train_op)
   return EstimatorSpec(mode, loss=loss)
+
+
+@once
+def filters():
+  # More channels than come in: an empty batch would have the wrong number.
+  return keras.layers.Conv2D(8, 3, activation="relu")
+
+
+def convolution_fn(features, labels, mode):
+  """A convolution, and a Keras metric that training updates as well."""
+  error = tf.reduce_mean(filters()(features), [1, 2, 3])
+  error -= tf.cast(labels, tf.float32)
+  labels_sum = sum_of_labels()
+  labels_sum.update_state(labels)
+  loss = tf.reduce_mean(tf.square(error))
+  if mode == ModeKeys.TRAIN:
+    train_op = minimize(loss, toys.sgd())
+    return EstimatorSpec(mode, loss=loss, train_op=train_op)
+  metrics = {"labels": labels_sum, "error": error}
+  return EstimatorSpec(mode, loss=loss, eval_metric_ops=metrics)
 
 
 @once
@@ -314,6 +331,24 @@ class TwoReplicasTest(parameterized.TestCase, tf.test.TestCase):
     rows = list(estimator.predict(toys.input_of([1, 2], batch_size=2)))
     w = estimator.get_variable_value(toys.LINE).item()
     self.assertAllClose([row["y"] for row in rows], [w, 2 * w])
+
+  def test_convolutions_and_metrics_where_a_replica_has_no_example(self):
+    """The last batch has one example; metrics count it once."""
+    x, labels = np.ones([3, 4, 4, 3], np.float32), np.int32([1, 2, 4])
+    input_fn = toys.input_of(x, labels, batch_size=2)
+    results = [
+      self.estimator(convolution_fn, folder, **config).train(input_fn)
+      for folder, config in (
+        ("/one", {}),
+        ("/two", distributed(toys.two_replicas())),
+      )
+    ]
+    found, expected = [e.evaluate(input_fn) for e in reversed(results)]
+    self.assertAllClose(found, expected, 1e-6, 1e-6)
+    self.assertEqual(found["labels"], 7)
+    for estimator in results:
+      total = estimator.get_variable_value("sum_of_labels/total")
+      self.assertEqual(total, 7)
 
   def test_the_global_gradient_is_clipped(self):
     def model_fn(features, labels, mode):
