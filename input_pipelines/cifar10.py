@@ -8,6 +8,8 @@
     folder cifar-10-batches-bin; or
   - image folders: train/<class>/*.jpg and test/<class>/*.jpg, also PNG.
 
+Whole records go before image folders.
+
 A record is a label byte, then 1,024 bytes each of red, green and blue, row by
 row.
 
@@ -64,9 +66,8 @@ def load(data_dir, split):
   if split not in FILES:
     raise ValueError(f"split must be one of {list(FILES)}; got {split!r}.")
   data_dir = os.path.expanduser(data_dir)
-  folder = os.path.join(data_dir, split)
-  if _record_folder(data_dir) is None and os.path.isdir(folder):
-    return _load_folder(folder)
+  if not _has_records(data_dir, split) and _has_classes(data_dir, split):
+    return _load_folder(os.path.join(data_dir, split))
   parts = [read_records(path) for path in record_files(data_dir, split)]
   return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
 
@@ -77,8 +78,7 @@ def record_files(data_dir, split):
   Raises:
     ValueError: one of them is missing.
   """
-  folder = _record_folder(data_dir) or os.path.join(data_dir, FOLDER)
-  paths = [os.path.join(folder, name) for name in FILES[split]]
+  paths = _record_paths(data_dir, split)
   for path in paths:
     if not os.path.exists(path):
       raise ValueError(f"Failed to find file: {path}. {_advice(data_dir)}")
@@ -86,10 +86,15 @@ def record_files(data_dir, split):
 
 
 def is_missing(data_dir):
-  """Returns whether `data_dir` has neither records nor image folders."""
+  """Returns whether a part lacks a file of records, and image folders too.
+
+  Image folders are there from the first class on; `load` tells what they lack.
+  """
   data_dir = os.path.expanduser(data_dir)
-  has_folders = all(os.path.isdir(os.path.join(data_dir, s)) for s in FILES)
-  return not has_folders and _record_folder(data_dir) is None
+  return not all(
+    _has_records(data_dir, split) or _has_classes(data_dir, split)
+    for split in FILES
+  )
 
 
 def read_records(path):
@@ -102,16 +107,25 @@ def read_records(path):
     images, uint8 [N, 32, 32, 3]; labels, int32 [N].
 
   Raises:
-    ValueError: there is no such file, it is empty, a record is cut or a label
-      is none of 0 to 9; tells the file and the byte at which.
+    ValueError: there is no such file, it is a folder or empty, a record is cut
+      or a label is none of 0 to 9; tells the file and the byte at which.
   """
   if not os.path.exists(path):
     raise ValueError(
       f"Failed to find file: {path}. {_advice(os.path.dirname(path))}"
     )
+  if os.path.isdir(path):
+    raise ValueError(
+      f"{path} must be a file of records; got a folder. Move it away, and "
+      "fetch the file."
+    )
   content = np.fromfile(path, np.uint8)
+  if not len(content):
+    raise ValueError(
+      f"{path} must have records; the file is empty. Fetch it again."
+    )
   rest = len(content) % _RECORD_BYTES
-  if rest or not len(content):
+  if rest:
     raise ValueError(
       f"{path}: a record must have {_RECORD_BYTES} bytes; got {rest} at byte "
       f"{len(content) - rest}, the end of the file. Fetch it again."
@@ -167,7 +181,7 @@ def train_input_fn(
 
   Args:
     pictures: uint8 [N, 32, 32, 3], or other sizes of at least 24.
-    labels: int32 [N].
+    labels: integers [N] in 0..9.
     batch_size: int, images of a global batch.
     seed: int that fixes orders and distortions; or None, for others each time,
       which pipelines in several processes cannot have: then it is 0.
@@ -182,9 +196,10 @@ def train_input_fn(
     together what one would get.
 
   Raises:
+    TypeError: pictures or labels is no array.
     ValueError: the arrays or an argument are wrong.
   """
-  _check_pictures(pictures, labels)
+  labels = _checked_labels(pictures, labels)
   common.check_order(batch_size, None, True, seed)
 
   @functools.cache
@@ -221,16 +236,17 @@ def evaluation_input_fn(pictures, labels, batch_size=500):
 
   Args:
     pictures: uint8 [N, 32, 32, 3], or other sizes of at least 24.
-    labels: int32 [N].
+    labels: integers [N] in 0..9.
     batch_size: int.
 
   Returns:
     A function that returns a tf.data.Dataset of features and labels.
 
   Raises:
+    TypeError: pictures or labels is no array.
     ValueError: the arrays or batch_size are wrong.
   """
-  _check_pictures(pictures, labels)
+  labels = _checked_labels(pictures, labels)
   whole = numpy_input_fn(pictures, labels, batch_size, shuffle=False)
 
   @common.no_autograph
@@ -275,20 +291,44 @@ def _middle(batch):
   return images.standardize(images.central_crop(batch, CROP_SIZE))
 
 
-def _check_pictures(pictures, labels):
-  if (
-    pictures.dtype != np.uint8
-    or pictures.ndim != 4
-    or min(pictures.shape[1:3]) < CROP_SIZE
-  ):
-    raise ValueError(
-      f"Images must be uint8 [N, H, W, C] of at least {CROP_SIZE}x{CROP_SIZE}; "
-      f"got {pictures.dtype} {pictures.shape}. Pass what load() returns."
-    )
+def _checked_labels(pictures, labels):
+  """Returns the labels as int32, if they and the pictures are right."""
+  for name, array in (("Images", pictures), ("Labels", labels)):
+    if not isinstance(array, np.ndarray):
+      raise TypeError(
+        f"{name} must be a NumPy array; got {type(array).__name__}. Convert "
+        "them with numpy.asarray, or pass what load() returns."
+      )
+  _check_pictures(pictures)
   if labels.shape != (len(pictures),) or not len(labels):
     raise ValueError(
       f"Labels must be [N], one for each of {len(pictures)} images, at least "
       f"one; got {labels.shape}. Pass what load() returns."
+    )
+  if not np.issubdtype(labels.dtype, np.integer):
+    raise ValueError(
+      f"Labels must be integers; got {labels.dtype}. Pass what load() returns."
+    )
+  wrong = np.flatnonzero((labels < 0) | (labels >= NUM_CLASSES))
+  if len(wrong):
+    raise ValueError(
+      f"Labels must be in 0..{NUM_CLASSES - 1}; got {labels[wrong[0]]} in row "
+      f"{wrong[0]}. Number the classes from 0."
+    )
+  return labels.astype(np.int32)
+
+
+def _check_pictures(pictures):
+  if (
+    pictures.dtype != np.uint8
+    or pictures.ndim != 4
+    or min(pictures.shape[1:3]) < CROP_SIZE
+    or pictures.shape[3] != IMAGE_SHAPE[2]
+  ):
+    raise ValueError(
+      f"Images must be uint8 [N, H, W, {IMAGE_SHAPE[2]}] of at least "
+      f"{CROP_SIZE}x{CROP_SIZE}; got {pictures.dtype} {pictures.shape}. Pass "
+      "what load() returns."
     )
 
 
@@ -302,13 +342,22 @@ def _load_folder(folder):
   return found, labels
 
 
-def _record_folder(data_dir):
-  """Returns the folder in which there are binary records, or None."""
-  for folder in (os.path.join(data_dir, FOLDER), data_dir):
-    names = os.listdir(folder) if os.path.isdir(folder) else []
-    if any(name in FILES["train"] + FILES["test"] for name in names):
-      return folder
-  return None
+def _record_paths(data_dir, split):
+  """Returns the paths of a part's records in the folder with most of them."""
+  places = [
+    [os.path.join(data_dir, folder, name) for name in FILES[split]]
+    for folder in (FOLDER, "")
+  ]
+  return max(places, key=lambda paths: sum(map(os.path.exists, paths)))
+
+
+def _has_records(data_dir, split):
+  return all(map(os.path.exists, _record_paths(data_dir, split)))
+
+
+def _has_classes(data_dir, split):
+  folder = os.path.join(data_dir, split)
+  return os.path.isdir(folder) and bool(image_folder.class_names(folder))
 
 
 def _advice(data_dir):

@@ -1,6 +1,7 @@
 """What input functions share: checks of arguments, epochs, shuffling."""
 
 import numbers
+import re
 
 import tensorflow as tf
 
@@ -30,7 +31,7 @@ def check_order(batch_size, num_epochs, shuffle, seed):
     batch_size: int, rows of a batch; at least 1.
     num_epochs: int, times that each row is visited, or None for ever.
     shuffle: bool.
-    seed: int or None.
+    seed: int of 64 bits, or None.
   """
   if not isinstance(shuffle, bool):
     raise ValueError(
@@ -40,8 +41,20 @@ def check_order(batch_size, num_epochs, shuffle, seed):
   check_count("batch_size", batch_size)
   if num_epochs is not None:
     check_count("num_epochs", num_epochs, " or None (for ever)")
-  if seed is not None and not isinstance(seed, numbers.Integral):
-    raise ValueError(f"seed must be a whole number or None; got {seed!r}.")
+  if seed is not None and (
+    not isinstance(seed, numbers.Integral)
+    or isinstance(seed, bool)
+    or not tf.int64.min <= seed <= tf.int64.max
+  ):
+    raise ValueError(
+      "seed must be a whole number of at most 64 bits with its sign, or None; "
+      f"got {seed!r}."
+    )
+
+
+def plain_message(error):
+  """Returns what a tf.errors.OpError says, without TensorFlow's own names."""
+  return re.sub(r"^\{\{.*?\}\} | \[Op:.*$", "", error.message)
 
 
 def epoch_seeds(num_epochs, seed):

@@ -1,4 +1,9 @@
-"""Images in one folder for each class, as FOLDER/<class>/<name>.jpg."""
+"""Images in one folder for each class, as FOLDER/<class>/<name>.jpg.
+
+A file that is cut or is no image is an error. A JPEG whose middle is damaged is
+not: libjpeg warns of it at most, and what it makes up there is read as a
+picture. Files that may have been damaged need a check of their sums beforehand.
+"""
 
 import os
 
@@ -9,6 +14,19 @@ from input_pipelines import common
 
 ENDINGS = (".jpg", ".jpeg", ".png")
 _DECODED_AT_ONCE = 500
+
+
+def class_names(folder):
+  """Returns the names of an image folder's classes, sorted; perhaps none.
+
+  Raises:
+    ValueError: there is no such folder.
+  """
+  return [
+    name
+    for name in _visible(folder)
+    if os.path.isdir(os.path.join(folder, name))
+  ]
 
 
 def list_images(folder):
@@ -27,22 +45,18 @@ def list_images(folder):
       a file that is none by its ending.
   """
   folder = os.path.expanduser(folder)
-  class_names = [
-    name
-    for name in _visible(folder)
-    if os.path.isdir(os.path.join(folder, name))
-  ]
-  if not class_names:
+  classes = class_names(folder)
+  if not classes:
     raise ValueError(
       f"An image folder must have one folder for each class; {folder} has "
       "none. Name the folder above those of the classes."
     )
   paths, labels = [], []
-  for label, name in enumerate(class_names):
+  for label, name in enumerate(classes):
     found = _images(os.path.join(folder, name))
     paths += found
     labels += [label] * len(found)
-  return paths, np.array(labels, np.int32), class_names
+  return paths, np.array(labels, np.int32), classes
 
 
 def read_images(paths, shape):
@@ -57,9 +71,10 @@ def read_images(paths, shape):
     uint8 [N, height, width, channels].
 
   Raises:
-    ValueError: a file cannot be read or decoded, or has another size; its name
-      is in the message.
+    ValueError: a file cannot be read or decoded, has another size, or a name
+      that is not UTF-8; its name is in the message.
   """
+  _check_names(paths)
 
   @common.no_autograph
   def decode(path):
@@ -96,8 +111,8 @@ def load(folder, shape):
   Raises:
     ValueError: as in `list_images` and `read_images`.
   """
-  paths, labels, class_names = list_images(folder)
-  return read_images(paths, shape), labels, class_names
+  paths, labels, classes = list_images(folder)
+  return read_images(paths, shape), labels, classes
 
 
 def _visible(folder):
@@ -124,6 +139,17 @@ def _images(folder):
   return [os.path.join(folder, name) for name in names]
 
 
+def _check_names(paths):
+  for path in paths:
+    try:
+      path.encode()
+    except UnicodeEncodeError as error:
+      raise ValueError(
+        "The names of images must be UTF-8, as TensorFlow reads no others; "
+        f"got {path!r}. Rename the file."
+      ) from error
+
+
 def _decode(path, channels):
   return tf.io.decode_image(
     tf.io.read_file(path), channels, expand_animations=False
@@ -137,7 +163,7 @@ def _check_image(path, shape):
   except tf.errors.OpError as error:
     raise ValueError(
       f"{path} must be a whole JPEG or PNG file; decoding fails with: "
-      f"{error.message} Replace it, or delete it."
+      f"{common.plain_message(error)} Replace it, or delete it."
     ) from error
   if found != tuple(shape):
     raise ValueError(

@@ -1,12 +1,15 @@
 """Crops, flips, brightness, contrast and standardisation of image batches.
 
 All work on a whole batch at once: `images` is [B, H, W, C], of uint8 or
-float32, and what differs from image to image is a
-tensor [B]. The `random_` functions draw that tensor from an int64 [2] `seed`
-by tf.random.stateless_*, so that the same seed gives the same batch in any
-process, and tf.data may run them in parallel. Values are never clipped.
+float32, and what differs from image to image is a tensor [B]. The `random_`
+functions draw that tensor from an int64 [2] `seed` by tf.random.stateless_*, so
+that the same seed gives the same batch in any process, and tf.data may run them
+in parallel. Values are never clipped.
 
-`distort` is the CIFAR-10 tutorial's whole distortion in few passes over memory.
+`distort` is the CIFAR-10 tutorial's whole distortion in few passes over memory,
+and what input_pipelines.cifar10 uses. The single functions (crop, flip,
+adjust_brightness, adjust_contrast and their `random_` forms) are for pipelines
+of one's own.
 """
 
 import tensorflow as tf

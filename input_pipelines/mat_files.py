@@ -47,13 +47,15 @@ def read(path):
   except (ValueError, zlib.error) as error:
     raise ValueError(
       f"{path} must be a whole MATLAB 5 file; got {len(content)} bytes that "
-      f"fail with: {error}. Fetch it again, or save it as version 5."
+      f"fail with: {error}. Save it as version 5."
     ) from error
   return arrays
 
 
 def _byte_order(content):
   """Returns "<" or ">" from the version 1.0 at the end of the header."""
+  if not content:
+    raise ValueError("the file is empty")
   order = {b"\0\1IM": "<", b"\1\0MI": ">"}.get(bytes(content[124:128]))
   if order is None:
     raise ValueError(f"its header ends in {bytes(content[124:128])}")

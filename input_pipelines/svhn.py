@@ -57,11 +57,16 @@ def read(path):
     ValueError: no such file, a damaged one, or one of something else.
   """
   if not os.path.exists(path):
-    raise ValueError(f"Failed to find file: {path}. {_advice(path)}")
+    raise ValueError(f"Failed to find file: {path}. Fetch it: {_command(path)}")
+  if os.path.isdir(path):
+    raise ValueError(
+      f"{path} must be a file; got a folder. Move it away, and fetch the file: "
+      f"{_command(path)}"
+    )
   try:
     content = mat_files.read(path)
   except ValueError as error:
-    raise ValueError(f"{error} {_advice(path)}") from error
+    raise ValueError(f"{error} Or fetch it again: {_command(path)}") from error
   missing = sorted({"X", "y"} - content.keys())
   if missing:
     _fail(path, f"it must have arrays X and y; it lacks {missing}")
@@ -86,11 +91,9 @@ def read(path):
 
 
 def _fail(path, reason):
-  raise ValueError(f"{path}: {reason}. {_advice(path)}")
+  raise ValueError(f"{path}: {reason}. Fetch it again: {_command(path)}")
 
 
-def _advice(path):
-  return (
-    "Fetch it again: python -m tools.download svhn "
-    f"--data_dir={os.path.dirname(path) or '.'}"
-  )
+def _command(path):
+  folder = os.path.dirname(path) or "."
+  return f"python -m tools.download svhn --data_dir={folder}"

@@ -68,8 +68,16 @@ class RecordsTest(tf.test.TestCase):
 
   def test_refuses_an_empty_file(self):
     path = self.write(b"")
-    with self.assertRaisesRegex(ValueError, f"{path}: .*3073.*got 0 at byte 0"):
+    with self.assertRaisesRegex(
+      ValueError, f"{path} .*the file is empty. Fetch"
+    ):
       cifar10.read_records(path)
+
+  def test_refuses_a_folder_for_a_file(self):
+    path = os.path.join(self.data_dir, "test_batch.bin")
+    os.mkdir(path)
+    with self.assertRaisesRegex(ValueError, f"{path} must be a.*got a folder"):
+      cifar10.load(self.data_dir, "test")
 
   def test_refuses_a_label(self):
     path = self.write(_record(9, (1, 2, 3)) + _record(10, (1, 2, 3)))
@@ -102,6 +110,22 @@ class RecordsTest(tf.test.TestCase):
       cifar10.load(self.data_dir, "train")
     with self.assertRaisesRegex(ValueError, "Failed to find file: /no"):
       cifar10.read_records("/no/file.bin")
+
+  def test_missing_until_the_last_file_is_there(self):
+    for names in cifar10.FILES.values():
+      for name in names:
+        self.assertTrue(cifar10.is_missing(self.data_dir))
+        self.write(_record(0, (1, 2, 3)), name)
+    self.assertFalse(cifar10.is_missing(self.data_dir))
+
+  def test_a_folder_of_some_files_hides_no_whole_one(self):
+    for number in range(1, 6):
+      self.write(_record(number, (1, 2, 3)), f"data_batch_{number}.bin")
+    self.write(
+      _record(9, (1, 2, 3)), "data_batch_1.bin", "cifar-10-batches-bin"
+    )
+    _, labels = cifar10.load(self.data_dir, "train")
+    self.assertAllEqual(range(1, 6), labels)
 
   def test_nothing_there(self):
     self.assertTrue(cifar10.is_missing(self.data_dir))
@@ -136,6 +160,22 @@ class FolderTest(tf.test.TestCase):
     self.assertAllEqual(range(9, -1, -1), pictures[:, 3, 4, 1])
     self.assertEqual(np.uint8, pictures.dtype)
     self.assertEqual(np.int32, labels.dtype)
+
+  def test_missing_until_both_folders_have_a_class(self):
+    data_dir = self.get_temp_dir()
+    for folder in ("train", "test", "train/cat", "test/.hidden"):
+      os.mkdir(os.path.join(data_dir, folder))
+      self.assertTrue(cifar10.is_missing(data_dir))
+    with self.assertRaisesRegex(ValueError, "Failed to find file.*test_batch"):
+      cifar10.load(data_dir, "test")
+    os.mkdir(os.path.join(data_dir, "test", "cat"))
+    self.assertFalse(cifar10.is_missing(data_dir))
+
+  def test_whole_images_go_before_records_in_part(self):
+    data_dir = self.make(cifar10.CLASS_NAMES)
+    path = os.path.join(data_dir, "data_batch_1.bin")
+    tf.io.write_file(path, _record(0, (1, 2, 3)))
+    self.assertAllEqual(range(10), cifar10.load(data_dir, "train")[1])
 
   def test_refuses_other_classes(self):
     data_dir = self.make(("cat", "dog"))
@@ -254,12 +294,48 @@ class TrainInputFnTest(tf.test.TestCase, parameterized.TestCase):
     ("small", np.zeros([2, 32, 20, 3], np.uint8), np.zeros(2), "24x24"),
     ("lengths", np.zeros([2, 32, 32, 3], np.uint8), np.zeros(3), "of 2 images"),
     ("none", np.zeros([0, 32, 32, 3], np.uint8), np.zeros(0), "at least one"),
+    ("grey", np.zeros([2, 32, 32, 1], np.uint8), np.zeros(2), r"W, 3\].*, 1\)"),
+    (
+      "float_labels",
+      np.zeros([2, 32, 32, 3], np.uint8),
+      np.zeros(2),
+      "must be integers; got float64",
+    ),
+    (
+      "negative_label",
+      np.zeros([2, 32, 32, 3], np.uint8),
+      np.array([0, -1]),
+      r"in 0\.\.9; got -1 in row 1",
+    ),
+    (
+      "label_of_10",
+      np.zeros([2, 32, 32, 3], np.uint8),
+      np.array([10, 0], np.uint8),
+      r"in 0\.\.9; got 10 in row 0",
+    ),
   )
   def test_refuses(self, pictures, labels, message):
     with self.assertRaisesRegex(ValueError, message):
       cifar10.train_input_fn(pictures, labels, 2)
     with self.assertRaisesRegex(ValueError, message):
       cifar10.evaluation_input_fn(pictures, labels, 2)
+
+  def test_refuses_lists(self):
+    pictures, labels = cifar10.fake_separable(2)
+    for make in (cifar10.train_input_fn, cifar10.evaluation_input_fn):
+      with self.assertRaisesRegex(TypeError, "Images must be.*got list"):
+        make(pictures.tolist(), labels, 2)
+      with self.assertRaisesRegex(TypeError, "Labels must be.*got list"):
+        make(pictures, labels.tolist(), 2)
+
+  def test_labels_of_any_integers_become_int32(self):
+    pictures, labels = cifar10.fake_separable(2)
+    for make in (cifar10.train_input_fn, cifar10.evaluation_input_fn):
+      ((_, batch_labels),) = _take(
+        make(pictures, labels.astype(np.uint8), 2), 1
+      )
+      self.assertEqual(np.int32, batch_labels.dtype)
+      self.assertCountEqual([0, 1], batch_labels)
 
   def test_refuses_arguments(self):
     data = cifar10.fake_separable(2)

@@ -71,8 +71,9 @@ class ImageFolderTest(tf.test.TestCase):
       with self.subTest(name):
         with self.assertRaisesRegex(
           ValueError, f"{path} must be a whole JPEG or PNG file; decoding fails"
-        ):
+        ) as caught:
           self.load()
+        self.assertNotRegex(str(caught.exception), r"function_node|\[Op:")
       os.remove(path)
     self.assertLen(self.load()[1], 700)
 
@@ -81,6 +82,15 @@ class ImageFolderTest(tf.test.TestCase):
     path = self.write_image("a/2.png", np.zeros([6, 4, 3], np.uint8))
     with self.assertRaisesRegex(
       ValueError, rf"{path} must have .*\(4, 6, 3\); got \(6, 4, 3\)"
+    ):
+      self.load()
+
+  def test_a_name_that_is_not_utf8_is_shown(self):
+    self.write_image("a/1.png", np.zeros([4, 6, 3], np.uint8))
+    folder = os.fsencode(os.path.join(self.folder, "a"))
+    os.link(os.path.join(folder, b"1.png"), os.path.join(folder, b"2\xff.png"))
+    with self.assertRaisesRegex(
+      ValueError, r"UTF-8.*got '.*/a/2\\udcff.png'. Rename"
     ):
       self.load()
 

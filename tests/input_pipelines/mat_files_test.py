@@ -116,6 +116,9 @@ class MatFilesTest(tf.test.TestCase, parameterized.TestCase):
     self.write(b" " * 124 + b"\0\2IM" + b"\x89HDF")
     with self.assertRaisesRegex(ValueError, "header ends in.*as version 5"):
       mat_files.read(self.path)
+    self.write(b"")
+    with self.assertRaisesRegex(ValueError, "got 0 bytes.*the file is empty"):
+      mat_files.read(self.path)
     with self.assertRaises(FileNotFoundError):
       mat_files.read(self.path + "t")
 

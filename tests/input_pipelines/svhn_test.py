@@ -47,6 +47,12 @@ class SvhnTest(tf.test.TestCase, parameterized.TestCase):
       ValueError, "Failed to find file: .*/test_32x32.mat.*tools.download svhn"
     ):
       svhn.load(self.data_dir, "test")
+    path = os.path.join(self.data_dir, "train_32x32.mat")
+    with self.assertRaisesRegex(ValueError, f"{path}. Fetch it: python -m"):
+      svhn.load(self.data_dir, "train")
+    os.mkdir(path)
+    with self.assertRaisesRegex(ValueError, f"{path} must be.*got a folder"):
+      svhn.load(self.data_dir, "train")
     with self.assertRaisesRegex(ValueError, "split must be.*'extra'"):
       svhn.load(self.data_dir, "extra")
 
