@@ -34,7 +34,8 @@ class Config:
     run_once: whether to evaluate the newest checkpoint only.
     distribution_strategy: off, one_device, mirrored or multi_worker.
     num_gpus: the GPUs of `mirrored`; None for all.
-    data_dir: the folder of the data set's files.
+    data_dir: the folder of the data set's files; ~/data/cifar10 or ~/data/svhn
+      when not given.
     download: whether to fetch them when they are missing.
     model_dir: folder of checkpoints and events; None for a temporary one.
     save_checkpoints_steps: None for the Estimator's 600 seconds.
@@ -59,12 +60,16 @@ class Config:
   run_once: bool = False
   distribution_strategy: str = "off"
   num_gpus: int | None = None
-  data_dir: str = "~/data/cifar10"
+  data_dir: str | None = None
   download: bool = True
   model_dir: str | None = None
   save_checkpoints_steps: int | None = None
   export_dir: str | None = None
   self_test: bool = False
+
+  def __post_init__(self):
+    if self.data_dir is None:
+      object.__setattr__(self, "data_dir", f"~/data/{self.dataset}")
 
 
 # The settings of the self test, unless flags say otherwise.
@@ -79,12 +84,12 @@ def config_of(**given):
   return Config(**(defaults | given))
 
 
-def model_params(config, num_examples):
+def model_params(config, num_examples=None):
   """Returns what the model function depends on.
 
   Args:
     config: a Config.
-    num_examples: int, the images to train on.
+    num_examples: int, the images to train on; None for evaluation alone.
   """
   names = (
     "top",
@@ -95,6 +100,7 @@ def model_params(config, num_examples):
     "data_format",
   )
   params = {name: getattr(config, name) for name in names}
-  steps_per_epoch = num_examples / config.batch_size
-  params["decay_steps"] = int(steps_per_epoch * EPOCHS_PER_DECAY)
+  if num_examples is not None:
+    steps_per_epoch = num_examples / config.batch_size
+    params["decay_steps"] = int(steps_per_epoch * EPOCHS_PER_DECAY)
   return params

@@ -6,6 +6,9 @@ import numpy as np
 
 from input_pipelines import cifar10, downloads, svhn
 
+# The splits by the names that the tutorial gave them.
+EVALUATED = {"test": "test", "train_eval": "train"}
+
 
 @dataclasses.dataclass(frozen=True)
 class Split:
@@ -22,14 +25,19 @@ class Split:
 
 @dataclasses.dataclass(frozen=True)
 class Splits:
-  """A data set: what is trained on, and what was kept apart."""
+  """A data set: what is trained on, and what was kept apart; None if unread."""
 
-  train: Split
-  test: Split
+  train: Split | None = None
+  test: Split | None = None
 
 
-def load(config):
-  """Returns the `Splits` of a run; those of the self test are invented."""
+def load(config, names=("train", "test")):
+  """Returns the `Splits` of a run; those of the self test are invented.
+
+  Args:
+    config: a Config.
+    names: which of the splits to read.
+  """
   if config.self_test:
     return Splits(
       Split(*cifar10.fake_separable(512)),
@@ -39,7 +47,7 @@ def load(config):
   if config.download and source.is_missing(config.data_dir):
     downloads.download(config.dataset, config.data_dir)
   return Splits(
-    *(Split(*source.load(config.data_dir, s)) for s in ("train", "test"))
+    **{name: Split(*source.load(config.data_dir, name)) for name in names}
   )
 
 
@@ -55,8 +63,17 @@ def train_input_fn(splits, config):
 
 
 def evaluation_input_fn(splits, config):
-  """Returns the input_fn that gives each image of eval_data once."""
-  split = splits.test if config.eval_data == "test" else splits.train
+  """Returns the input_fn that gives each image of eval_data once.
+
+  Raises:
+    ValueError: there are fewer images than num_examples.
+  """
+  split = getattr(splits, EVALUATED[config.eval_data])
+  if (config.num_examples or 0) > len(split.labels):
+    raise ValueError(
+      f"num_examples must be at most the {len(split.labels)} images of "
+      f"{config.eval_data}, but is {config.num_examples}; leave it out for all."
+    )
   return cifar10.evaluation_input_fn(
     split.images[: config.num_examples], split.labels[: config.num_examples]
   )

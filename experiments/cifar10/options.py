@@ -1,6 +1,7 @@
 """The flags of the three programs, and what they make of them."""
 
-import os
+import contextlib
+import sys
 
 import tensorflow as tf
 from absl import flags
@@ -56,14 +57,34 @@ def define_flags(values=FLAGS):
     flags.DEFINE_alias(short, name, flag_values=values)
 
 
-def config_from_flags(values, **defaults):
+def config_from_flags(values, unused=(), **defaults):
   """Returns the Config that parsed flags stand for.
 
   Args:
     values: parsed `flags.FlagValues`.
+    unused: names of the flags that the program has no use for.
     **defaults: the program's own defaults.
+
+  Raises:
+    ValueError: a flag was given that is not used.
   """
-  return config_of(**(defaults | common_flags.given_fields(values, Config)))
+  given = common_flags.given_fields(values, Config)
+  ignored = [f"--{n}" for n in unused if not values[n].using_default_value]
+  if ignored:
+    raise ValueError(
+      f"flags must be the program's, but it has no use for "
+      f"{', '.join(ignored)}; leave them out, or take main.py."
+    )
+  return config_of(**(defaults | given))
+
+
+@contextlib.contextmanager
+def mistakes_in_one_line():
+  """Ends the program with the text of a ValueError, and without traceback."""
+  try:
+    yield
+  except ValueError as error:
+    sys.exit(f"cifar10: {error}")
 
 
 def run_config(config):
@@ -73,27 +94,18 @@ def run_config(config):
   return common_flags.run_config(config)
 
 
-def estimator_of(config, settings, splits, **params):
+def estimator_of(config, settings, split=None, **params):
   """Returns the Estimator of a Config.
 
   Args:
     config: a Config.
     settings: RunConfig.
-    splits: `inputs.Splits`.
+    split: `inputs.Split` to train on; None for evaluation alone.
     **params: what differs from `model_params`.
   """
-  num_examples = len(splits.train.labels)
+  num_examples = None if split is None else len(split.labels)
   return Estimator(
     model_fn,
     config=settings,
     params=model_params(config, num_examples) | params,
-  )
-
-
-def has_model(config):
-  """Whether there is a checkpoint to evaluate."""
-  return bool(
-    config.model_dir
-    and os.path.isdir(config.model_dir)
-    and tf.train.latest_checkpoint(config.model_dir)
   )

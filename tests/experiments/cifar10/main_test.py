@@ -47,6 +47,17 @@ class ConfigFromFlagsTest(tf.test.TestCase):
     self.assertEqual(parse("--max_steps=7", train_steps=9).train_steps, 7)
     self.assertEqual(parse("--self_test").train_steps, 150)
 
+  def test_the_data_set_names_its_folder(self):
+    self.assertEqual(parse().data_dir, "~/data/cifar10")
+    self.assertEqual(parse("--dataset=svhn").data_dir, "~/data/svhn")
+    self.assertEqual(parse("--dataset=svhn", "--data_dir=a").data_dir, "a")
+
+  def test_flags_that_a_program_does_not_use(self):
+    for program in (train, evaluate):
+      with self.assertRaisesRegex(ValueError, "no use for --export_dir;"):
+        parse("--export_dir=a", "--batch_size=3", unused=program.UNUSED)
+    self.assertEqual(parse("--batch_size=3", unused=train.UNUSED).batch_size, 3)
+
 
 def write_records(folder):
   """Writes a data set of 20 invented images in each of its six files."""
@@ -114,8 +125,10 @@ class ProgramsTest(tf.test.TestCase):
 
   def test_train_then_evaluate(self):
     config = self.config(train_steps=3, top="local")
-    _, lines = printed_by(evaluate.run, config_of(run_once=True))
-    self.assertEqual(lines, ["No checkpoint file found"])
+    _, lines = printed_by(evaluate.run, self.config(run_once=True))
+    self.assertEqual(lines, [f"No checkpoint file found in {config.model_dir}"])
+    with self.assertRaisesRegex(ValueError, "add --model_dir"):
+      evaluate.run(config_of())
     _, lines = printed_by(train.run, config)
     self.assertLen([x for x in lines if re.search(STEP_LINE, x)], 2)
     results, lines = printed_by(
@@ -153,6 +166,9 @@ class InputsTest(tf.test.TestCase):
       config = config_of(eval_data=name)
       dataset = inputs.evaluation_input_fn(splits, config)()
       self.assertEqual(sum(len(labels) for _, labels in dataset), size)
+    config = config_of(num_examples=129)
+    with self.assertRaisesRegex(ValueError, "at most the 128 images of test"):
+      inputs.evaluation_input_fn(splits, config)
     config = config_of(num_examples=30)
     ((_, labels),) = inputs.evaluation_input_fn(splits, config)()
     self.assertAllEqual(labels, splits.test.labels[:30])

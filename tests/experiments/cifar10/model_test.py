@@ -91,6 +91,19 @@ class NetworkTest(parameterized.TestCase, tf.test.TestCase):
     logits = model.activations_of(net, batch()[0]["images"])["softmax_linear"]
     self.assertEqual(logits.shape, (4, 10))
 
+  def test_both_orders_of_dimensions_give_the_same(self):
+    images = batch()[0]["images"]
+    last = model.build_network(params_of())
+    first = model.build_network(params_of(data_format="channels_first"))
+    first.set_weights(last.get_weights())
+    name = "softmax_linear"
+    self.assertAllClose(
+      model.activations_of(first, images.transpose(0, 3, 1, 2))[name],
+      model.activations_of(last, images)[name],
+      1e-4,
+      1e-4,
+    )
+
   def test_half_precision_in_all_layers_but_the_last(self):
     net = model.build_network(params_of(use_fp16=True))
     activations = model.activations_of(net, batch()[0]["images"])
@@ -158,6 +171,23 @@ class ModelFnTest(tf.test.TestCase):
       self.assertEqual(plugins[f"{name}/sparsity"], "scalars")
       self.assertEqual(plugins[f"{name}/kernel"], "histograms")
       self.assertEqual(plugins[f"network/{name}/kernel/gradient"], "histograms")
+
+  def test_a_step_in_half_precision_is_nearly_the_same(self):
+    data = tf.data.Dataset.from_tensors(batch())
+    losses = []
+    for use_fp16 in (False, True):
+      params = params_of(use_fp16=use_fp16)
+      config = RunConfig(
+        f"{self.get_temp_dir()}/{use_fp16}",
+        tf_random_seed=1,
+        save_summary_steps=0,
+      )
+      hook = RatesHook()
+      estimator = Estimator(model.model_fn, config=config, params=params)
+      estimator.train(data.repeat, [hook], steps=2)
+      losses.append(hook.losses)
+    self.assertAllClose(*losses, 0.01)
+    self.assertNotEqual(*losses)
 
   def test_what_is_evaluated(self):
     features, labels = batch(8)
