@@ -1,13 +1,15 @@
-"""Draws the curves of training and evaluation of a model into one PNG.
+"""Draws the curves of training and evaluation of a model into one picture.
 
     python -m tools.plot --model_dir=/tmp/cifar10_train
     python -m tools.plot --model_dir=/tmp/mnist --tags='loss|rate' --smooth=0.9
 
 There is one plot for each tag, over the global step: a line `train` of the
 events in model_dir, and one for each folder eval* in it. By default the tags
-are those of the evaluations, or without any all of training. --smooth is for
-training alone, as an evaluation is over many examples already; what was written
-is drawn faintly behind. Exits non-zero when there is nothing to draw.
+are those of the evaluations, or without any all of training, 60 at most.
+--smooth is for training alone, as an evaluation is over many examples already;
+what was written is drawn faintly behind. The picture is a PNG, or what the end
+of --output stands for, as .pdf or .svg. Exits non-zero when there is nothing to
+draw.
 """
 
 import collections
@@ -22,6 +24,8 @@ import tqdm
 from absl import app, flags
 from matplotlib import figure
 
+from input_pipelines import common
+
 FLAGS = flags.FLAGS
 
 FILE = "curves.png"
@@ -31,6 +35,10 @@ _RECORD_BYTES = 16
 _COLUMNS = 3
 _PLOT_INCHES = (5, 3.5)
 _FEW_POINTS = 30  # are marked
+# A plot takes a third of a second: from the one on it is said, above the other
+# nobody finds anything in the picture.
+_MANY_PLOTS, _MOST_PLOTS = 20, 60
+_SOME_TAGS = 10
 
 
 def define_flags(values=FLAGS):
@@ -48,7 +56,7 @@ def define_flags(values=FLAGS):
     lower_bound=0, flag_values=values,
   )  # fmt: skip
   flags.DEFINE_string(
-    "output", None, f"The PNG to write; else {FILE} in model_dir.",
+    "output", None, f"The picture to write; else {FILE} in model_dir.",
     flag_values=values,
   )  # fmt: skip
   flags.mark_flag_as_required("model_dir", values)
@@ -117,11 +125,24 @@ def chosen_tags(curves, pattern):
       have, or if there are none, all.
 
   Raises:
-    ValueError: pattern is no regular expression, or found in no tag.
+    ValueError: pattern is no regular expression, or found in no tag; or there
+      are more tags than fit a picture.
   """
   if pattern is None:
     evaluated = [tag for tag, runs in curves.items() if runs.keys() - {TRAIN}]
-    return sorted(evaluated or curves)
+    chosen = evaluated or list(curves)
+  else:
+    chosen = _matching(curves, pattern)
+  if len(chosen) > _MOST_PLOTS:
+    raise ValueError(
+      f"A picture must have at most {_MOST_PLOTS} plots; got {len(chosen)} "
+      f"tags, {sorted(chosen)[:_SOME_TAGS]} and others. Choose some of them "
+      "with --tags=REGULAR_EXPRESSION."
+    )
+  return sorted(chosen)
+
+
+def _matching(curves, pattern):
   try:
     chosen = [tag for tag in curves if re.search(pattern, tag)]
   except re.error as error:
@@ -134,7 +155,7 @@ def chosen_tags(curves, pattern):
       f"--tags must be found in a tag; got {pattern!r}. The tags are "
       f"{sorted(curves)}."
     )
-  return sorted(chosen)
+  return chosen
 
 
 def smoothed(values, weight):
@@ -157,18 +178,37 @@ def smoothed(values, weight):
   return averages
 
 
+def picture_format(path):
+  """Returns matplotlib's name of the format that a file's name ends in.
+
+  Raises:
+    ValueError: it knows none of this end.
+  """
+  known = figure.Figure().canvas.get_supported_filetypes()
+  end = os.path.splitext(path)[1][1:].lower()
+  if end not in known:
+    raise ValueError(
+      f"--output must end in one of {['.' + name for name in sorted(known)]}; "
+      f"got {path!r}. Take .png if in doubt."
+    )
+  return end
+
+
 def draw(curves, tags, smooth, path):
-  """Writes the PNG.
+  """Writes the picture; a file of that name is whole, or as it was.
 
   Args:
     curves: what `read_curves` returned.
     tags: list of str, of the plots.
     smooth: float in [0, 1), weight of the past in the lines of training.
-    path: str.
+    path: str; its end is the format.
 
   Raises:
+    ValueError: there is no such format.
     OSError: the file cannot be written.
+    RuntimeError: the format needs a program that is not there, as .pgf does.
   """
+  kind = picture_format(path)
   columns = min(len(tags), _COLUMNS)
   rows = -(-len(tags) // columns)
   width, height = _PLOT_INCHES
@@ -183,7 +223,14 @@ def draw(curves, tags, smooth, path):
     _draw_tag(plot, tag, curves[tag], smooth, colours)
   for plot in plots[len(tags) :]:
     plot.set_axis_off()
-  picture.savefig(path, format="png")
+  unfinished = path + ".part"
+  try:
+    picture.savefig(unfinished, format=kind)
+    os.replace(unfinished, path)
+  except BaseException:
+    if os.path.exists(unfinished):
+      os.remove(unfinished)
+    raise
 
 
 def _draw_tag(plot, tag, runs, smooth, colours):
@@ -222,12 +269,15 @@ def _records(path):
   """Yields the records of a file, up to one that is being written."""
   try:
     yield from tf.data.TFRecordDataset(path).as_numpy_iterator()
-  except tf.errors.DataLossError as error:
+  except tf.errors.OpError as error:
     # TensorBoard's own reader takes damage for the end of the file.
-    if "truncated record" not in error.message:
+    if (
+      not isinstance(error, tf.errors.DataLossError)
+      or "truncated record" not in error.message
+    ):
       raise ValueError(
         f"{path} must be a whole file of events; reading it fails with: "
-        f"{error.message}. Move it away to draw the others."
+        f"{common.plain_message(error)}. Move it away to draw the others."
       ) from error
 
 
@@ -237,10 +287,13 @@ def main(argv):
   model_dir = os.path.expanduser(FLAGS.model_dir)
   output = os.path.expanduser(FLAGS.output or os.path.join(model_dir, FILE))
   try:
+    picture_format(output)
     curves = read_curves(model_dir)
     tags = chosen_tags(curves, FLAGS.tags)
+    if len(tags) >= _MANY_PLOTS:
+      print(f"Drawing {len(tags)} plots ...", file=sys.stderr, flush=True)
     draw(curves, tags, FLAGS.smooth, output)
-  except (ValueError, OSError) as error:
+  except (ValueError, OSError, RuntimeError) as error:
     sys.exit(f"tools.plot: {error}")
   print(f"{output}: {', '.join(tags)}")
 

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from absl import app, flags
 from absl.testing import parameterized
-from matplotlib import image
+from matplotlib import figure, image
 
 from estimators import Estimator, RunConfig
 from input_pipelines.arrays import numpy_input_fn
@@ -102,12 +102,54 @@ class PlotTest(tf.test.TestCase, parameterized.TestCase):
     model_dir = new_folder()
     for number in range(5):
       _write(model_dir, f"tag_{number}/$x_", [(1, 1.0), (2, np.nan), (3, 2.0)])
-    output = os.path.join(new_folder(), "some.name")
-    self.run_main(
-      f"--model_dir={model_dir}", f"--output={output}", "--smooth=0.5"
-    )
-    with open(output, "rb") as stream:
-      self.assertEqual(b"\x89PNG", stream.read(4))
+    folder = new_folder()
+    for name, begin in (("a.PNG", b"\x89PNG"), ("b.pdf", b"%PDF")):
+      output = os.path.join(folder, name)
+      self.run_main(
+        f"--model_dir={model_dir}", f"--output={output}", "--smooth=0.5"
+      )
+      with open(output, "rb") as stream:
+        self.assertEqual(begin, stream.read(4))
+    self.assertCountEqual(["a.PNG", "b.pdf"], os.listdir(folder))
+
+  def test_too_many_tags_ask_for_some(self):
+    curves = {f"tag_{number:03}": {"train": {}} for number in range(61)}
+    for pattern in (None, "tag"):
+      with self.assertRaisesRegex(
+        ValueError, "at most 60 plots; got 61 tags, .*'tag_009'] and.*--tags="
+      ):
+        plot.chosen_tags(curves, pattern)
+    self.assertLen(plot.chosen_tags(curves, "0[0-5]"), 60)
+
+  def test_many_plots_are_announced(self):
+    model_dir = new_folder()
+    for tag in "abc":
+      _write(model_dir, tag, [(1, 1.0)])
+    for many, expected in ((3, "Drawing 3 plots ...\n"), (4, "")):
+      with (
+        mock.patch.object(plot, "_MANY_PLOTS", many),
+        mock.patch.object(plot, "draw"),
+        contextlib.redirect_stderr(io.StringIO()) as printed,
+      ):
+        self.run_main(f"--model_dir={model_dir}")
+      self.assertEqual(expected, printed.getvalue())
+
+  def test_a_picture_is_replaced_by_a_whole_one(self):
+    output = os.path.join(new_folder(), "a.png")
+    with open(output, "w") as stream:
+      stream.write("old")
+
+    def break_off(_, path, format):  # noqa: A002
+      with open(path, "w") as stream:
+        stream.write("half")
+      raise OSError("no space")
+
+    with mock.patch.object(figure.Figure, "savefig", break_off):
+      with self.assertRaisesRegex(OSError, "no space"):
+        plot.draw({"a": {"train": {1: 1.0}}}, ["a"], 0, output)
+    self.assertEqual(["a.png"], os.listdir(os.path.dirname(output)))
+    with open(output) as stream:
+      self.assertEqual("old", stream.read())
 
   def test_nothing_to_draw(self):
     model_dir = new_folder()
@@ -125,6 +167,8 @@ class PlotTest(tf.test.TestCase, parameterized.TestCase):
     ("no_tag", "--tags=precision", r"got 'precision'. The tags are \['loss'\]"),
     ("no_pattern", "--tags=lo(", r"regular expression; got 'lo\('"),
     ("no_folder", "--output=/no/folder/a.png", "No such file"),
+    ("no_format", "--output=/no/a.doc", r"one of .*'.png'.*got '/no/a.doc'"),
+    ("no_end", "--output=/no/a", "must end in.*got '/no/a'"),
   )
   def test_refuses(self, argument, message):
     model_dir = new_folder()
@@ -148,6 +192,15 @@ class PlotTest(tf.test.TestCase, parameterized.TestCase):
       stream.write(b"????")
     with self.assertRaisesRegex(SystemExit, f"{path} must be a whole file"):
       self.run_main(f"--model_dir={model_dir}")
+
+  def test_a_folder_for_a_file_is_named(self):
+    path = os.path.join(new_folder(), "old_tfevents")
+    os.mkdir(path)
+    with self.assertRaisesRegex(
+      SystemExit,
+      f"{path} must be a whole file of events.*: {path}; Is a directory. Move",
+    ):
+      self.run_main(f"--model_dir={os.path.dirname(path)}")
 
   def test_a_file_that_is_being_written_is_drawn(self):
     model_dir = new_folder()
