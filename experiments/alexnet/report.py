@@ -6,6 +6,7 @@ import importlib.metadata
 import os
 import pathlib
 import platform
+import subprocess
 
 import tensorflow as tf
 
@@ -14,6 +15,7 @@ BEGIN, END = "<!-- timings:begin -->", "<!-- timings:end -->"
 FIELDS = (
   "date",
   "pass",
+  "seed",
   "batch_size",
   "num_batches",
   "mean_sec",
@@ -26,6 +28,7 @@ FIELDS = (
   "tensorflow",
   "keras",
   "python",
+  "commit",
 )
 # Milliseconds at batch 128, of the docstring of alexnet_benchmark.py (2016).
 PUBLISHED = {
@@ -50,6 +53,7 @@ def row_of(name, config, timing, flops, matmul_gflops):
   return {
     "date": datetime.date.today().isoformat(),
     "pass": name,
+    "seed": config.seed,
     "batch_size": config.batch_size,
     "num_batches": config.num_batches,
     "mean_sec": round(timing.mean, 6),
@@ -62,7 +66,18 @@ def row_of(name, config, timing, flops, matmul_gflops):
     "tensorflow": importlib.metadata.version("tensorflow"),
     "keras": importlib.metadata.version("keras"),
     "python": platform.python_version(),
+    "commit": commit(),
   }
+
+
+def commit(folder=README.parent):
+  """Returns the short name of the commit in a folder, "" where git has none."""
+  command = ["git", "-C", folder, "rev-parse", "--short", "HEAD"]
+  try:
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+  except OSError:
+    return ""
+  return found.stdout.strip()
 
 
 def device_name():
@@ -126,7 +141,7 @@ def append(path, rows):
 def table(rows):
   """Returns the README's table of the rows of a CSV file."""
   devices = list(PUBLISHED["Forward"])
-  names = ["pass", "batch", "ms / batch", "images/s", "GFLOP/s"]
+  names = ["pass", "batch", "batches", "ms / batch", "images/s", "GFLOP/s"]
   names += ["matrix product", "share", *(f"{d}, published" for d in devices)]
   lines = [f"| {' | '.join(names)} |", "|" + "---|" * len(names)]
   for row in rows:
@@ -134,6 +149,7 @@ def table(rows):
     cells = [
       row["pass"],
       row["batch_size"],
+      row["num_batches"],
       f"{1e3 * float(row['mean_sec']):.0f} ± {1e3 * float(row['sd_sec']):.0f}",
       f"{float(row['images_per_sec']):.1f}",
       f"{float(row['gflops']):.1f}",
@@ -151,7 +167,8 @@ def _measured_on(rows):
   return sorted(
     {
       f"Measured on: {row['device']}, tensorflow {row['tensorflow']}, keras "
-      f"{row['keras']}, python {row['python']}; {row['date']}."
+      f"{row['keras']}, python {row['python']}; commit {row['commit']}, seed "
+      f"{row['seed']}, {row['date']}."
       for row in rows
     }
   )

@@ -27,10 +27,12 @@ class ReportTest(tf.test.TestCase):
     self.assertRegex(found.pop("date"), r"\d{4}-\d\d-\d\d")
     self.assertNotEmpty(found.pop("device"))
     self.assertNotEmpty(found.pop("python"))
+    self.assertRegex(found.pop("commit"), "^[0-9a-f]*$")
     self.assertEqual(
       found,
       {
         "pass": "Forward",
+        "seed": 1,
         "batch_size": 128,
         "num_batches": 20,
         "mean_sec": 0.5,
@@ -76,12 +78,12 @@ class ReportTest(tf.test.TestCase):
     self.assertLen({line.count("|") for line in lines[:5]}, 1)
     self.assertEqual(
       lines[2],
-      "| Forward | 128 | 500 ± 25 | 256.0 | 256.0 | 512.0 GFLOP/s | 50.0% "
+      "| Forward | 128 | 20 | 500 ± 25 | 256.0 | 256.0 | 512.0 GFLOP/s | 50.0% "
       "| 145 ± 1.5 ms | 70 ± 0.1 ms |",
     )
     self.assertEndsWith(lines[3], "| 480 ± 48 ms | 244 ± 30 ms |")
     # Published is batch 128 alone.
-    self.assertStartsWith(lines[4], "| Forward | 16 | 62 ± 25 | 256.0 |")
+    self.assertStartsWith(lines[4], "| Forward | 16 | 20 | 62 ± 25 | 256.0 |")
     self.assertEndsWith(lines[4], "|  |  |")
     self.assertLen(lines, 7)
     self.assertStartsWith(lines[6], "Measured on: ")
