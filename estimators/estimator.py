@@ -1,5 +1,6 @@
 """The Estimator: one model function, trained, evaluated and put to use."""
 
+import contextlib
 import copy
 import numbers
 import os
@@ -19,6 +20,7 @@ from estimators import (
   receivers,
   training,
   warm_start,
+  workers,
 )
 from estimators import hooks as hooks_lib
 from estimators.loaded_model import LoadedModel
@@ -35,6 +37,10 @@ class Estimator:
   What it learns is in the checkpoints of `model_dir`; an Estimator made with
   the same folder later goes on from there. Traced functions are kept, so that
   calling a method again is quick.
+
+  Of several workers all must call `train`, which waits for the others; nothing
+  else does. Where it raises an error in one of them, it does so in all, and
+  none of these processes can train together again.
 
   Args:
     model_fn: function of features and any of labels, mode, params and config,
@@ -76,16 +82,17 @@ class Estimator:
     self._params = copy.deepcopy(params) if params is not None else {}
     self._config = _with_model_dir(config or RunConfig(), model_dir)
     self._warm_start = warm_start.settings_from(warm_start_from)
-    self._loaded = LoadedModel(
-      model_fn, self._params, self._config, self._warm_start
+    self._workers = workers.of(
+      self._config.train_distribute or self._config.eval_distribute
     )
-    self._scored = self._loaded
-    if self._loaded.workers:
-      # Workers train together, but each evaluates on its own, if at all.
+    if self._workers:
+      # Each evaluates on its own, if at all. What they train they make
+      # together, when they train: all else is to wait for nobody.
       alone = self._config.replace(train_distribute=None, eval_distribute=None)
-      self._scored = LoadedModel(
-        model_fn, self._params, alone, self._warm_start
-      )
+      self._scored = self._new_model(alone)
+      self._trained = None
+    else:
+      self._scored = self._trained = self._new_model(self._config)
     _logger.info("Using config: %s", self._config.as_dict())
 
   @property
@@ -106,8 +113,7 @@ class Estimator:
   @property
   def writes(self):
     """Whether this process writes events; of several workers the chief does."""
-    group = self._loaded.workers
-    return group is None or group.is_chief
+    return self._workers is None or self._workers.is_chief
 
   @property
   def warm_start_from(self):
@@ -207,7 +213,7 @@ class Estimator:
     Raises:
       NanLossDuringTrainingError: the loss was NaN or infinite.
       WorkerLostError: another worker that trains together with this one has
-        gone; all of them are to be started again.
+        gone, or has raised an error; all of them are to be started again.
       ValueError: both steps and max_steps, or one that is not a positive
         integer; listeners without checkpoints; no input.
       TypeError: a hook or listener is of a wrong type.
@@ -223,7 +229,14 @@ class Estimator:
         f"Can not provide both steps ({steps}) and max_steps ({max_steps}): "
         "steps counts from here, max_steps from the beginning."
       )
-    group = self._loaded.workers
+    group = self._workers
+    with group.watched(self.model_dir) if group else contextlib.nullcontext():
+      self._train(input_fn, hooks, listeners, steps, max_steps)
+    return self
+
+  def _train(self, input_fn, hooks, listeners, steps, max_steps):
+    """Trains, with arguments that were checked."""
+    group = self._workers
     if group:
       path = group.checkpoint(self.model_dir)
     else:
@@ -231,7 +244,7 @@ class Estimator:
     if max_steps is not None and path:
       if checkpoints.step_of(path) >= max_steps:
         _logger.info("Skipping training since max_steps has already saved.")
-        return self
+        return
     self._refuse_to_train()
     context = group.input_context() if group else None
     dataset = self._dataset(input_fn, ModeKeys.TRAIN, context)
@@ -242,10 +255,12 @@ class Estimator:
         "input_fn shuffles, these are slices of different batches: give "
         "RunConfig a tf_random_seed, or input_fn an input_context."
       )
-    plan = self._loaded.prepare(ModeKeys.TRAIN, dataset.element_spec, path)
+    if self._trained is None:
+      self._trained = self._new_model(self._config, group)
+    plan = self._trained.prepare(ModeKeys.TRAIN, dataset.element_spec, path)
     training.train(
       self,
-      self._loaded,
+      self._trained,
       plan,
       dataset,
       path,
@@ -255,7 +270,6 @@ class Estimator:
       max_steps,
       is_part=is_part,
     )
-    return self
 
   # Evaluation.
 
@@ -306,13 +320,13 @@ class Estimator:
     Raises:
       RuntimeError: no training is under way, or it is that of several workers.
     """
-    if self._loaded.workers:
+    if self._workers:
       raise RuntimeError(
         "evaluate_in_memory needs training in one process, but several workers "
         "train together here; use evaluate, which loads a checkpoint, or an "
         "evaluator's process."
       )
-    if not self._loaded.training:
+    if not self._trained.training:
       raise RuntimeError(
         "evaluate_in_memory is for hooks while training is under way; use "
         "evaluate, which loads a checkpoint."
@@ -320,9 +334,9 @@ class Estimator:
     hooks = _checked_hooks(hooks)
     _check_steps("steps", steps)
     dataset = self._evaluation_dataset(input_fn, steps)
-    plan = self._loaded.model.build(ModeKeys.EVAL, dataset.element_spec)
+    plan = self._trained.model.build(ModeKeys.EVAL, dataset.element_spec)
     return evaluation.evaluate(
-      self, self._loaded, plan, dataset, steps, hooks, None, name
+      self, self._trained, plan, dataset, steps, hooks, None, name
     )
 
   def _evaluation_dataset(self, input_fn, steps):
@@ -424,6 +438,11 @@ class Estimator:
 
   # What several of them need.
 
+  def _new_model(self, config, group=None):
+    return LoadedModel(
+      self._model_fn, self._params, config, self._warm_start, group
+    )
+
   def _dataset(self, input_fn, mode, context=None):
     return inputs.dataset_from(
       input_fn, mode, self.params, self._config, context
@@ -449,12 +468,12 @@ class Estimator:
 
   def _refuse_to_train(self):
     distribute.check_can_train(self._config)
-    if self._loaded.training:
+    if self._trained and self._trained.training:
       raise RuntimeError(
         "train was called while this Estimator is training; use a second "
         "Estimator."
       )
-    if self._loaded.model.strategy is not self._config.train_distribute:
+    if self._config.eval_distribute and not self._config.train_distribute:
       raise ValueError(
         "the RunConfig has eval_distribute but no train_distribute, so this "
         "Estimator can only evaluate; give train_distribute as well."

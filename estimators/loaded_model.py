@@ -5,7 +5,7 @@ import os
 import keras
 import tensorflow as tf
 
-from estimators import checkpoints, warm_start, workers
+from estimators import checkpoints, warm_start
 from estimators.blocks import Blocks
 from estimators.model import Model
 from estimators.objects import raw
@@ -21,21 +21,25 @@ class LoadedModel:
   Args:
     model_fn, params, config: those of the Estimator.
     warm_start_settings: WarmStartSettings, or None.
+    workers: the `Workers` that train it together, each of which makes it; or
+      None.
 
   Attributes:
     model: the `Model`.
     blocks: its `Blocks`.
-    workers: the `Workers` that train it together, or None.
+    workers: the argument.
     training: bool, whether a call of train is under way; other values may not
       be loaded then.
   """
 
-  def __init__(self, model_fn, params, config, warm_start_settings):
+  def __init__(
+    self, model_fn, params, config, warm_start_settings, workers=None
+  ):
     self._arguments = (model_fn, params, config)
     self._warm_start = warm_start_settings
     self.training = False
+    self.workers = workers
     self._begin_anew()
-    self.workers = workers.of(self.model.strategy)
 
   def _begin_anew(self):
     self.model = Model(*self._arguments)

@@ -80,6 +80,10 @@ class Alone:
     """Returns the signal that ends training here, or None."""
     return self._interruption.signal
 
+  def leave(self):
+    """Ends the program after a signal; see `Interruption.leave`."""
+    self._interruption.leave()
+
   def after_block(self):
     """Is called after each block of steps."""
 
@@ -87,9 +91,8 @@ class Alone:
     """Whether all of the input was read, given what the last step said."""
     return self.position.is_read(has_more)
 
-  def watched(self, run):
+  def watched(self):
     """Returns a context in which the loss of a worker gets a clear error."""
-    del run
     return contextlib.nullcontext()
 
 
@@ -104,6 +107,7 @@ class Lockstep:
 
   def __init__(self, workers, model_dir, position):
     self._workers = workers
+    self._model_dir = model_dir
     self._own = WorkerPositions(model_dir, workers.index, position)
     self._together = None
     self.position = position
@@ -163,6 +167,11 @@ class Lockstep:
       self._interruption.note_from_others(int(signals.max()))
     return int(signals.max()) or None
 
+  def leave(self):
+    self.agree(0)
+    self._workers.all_leave()
+    self._interruption.leave()
+
   def after_block(self):
     self._together.refresh()
 
@@ -174,8 +183,8 @@ class Lockstep:
       )
     return bool(self._workers.gather(self.position.is_read(has_more)).any())
 
-  def watched(self, run):
-    return self._workers.watched(run)
+  def watched(self):
+    return self._workers.watched(self._model_dir)
 
 
 class WorkerPositions:

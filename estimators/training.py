@@ -54,7 +54,7 @@ def train(
   loaded.training = True
   status = training_status.Status(run)
   try:
-    with together.watched(run):
+    with together.watched():
       has_more = _loop(run, loaded, plan, together, hooks, limit)
       _check_trained(run, position, has_more)
       position.finish(together.is_read(has_more))
@@ -215,8 +215,7 @@ def _loop(run, loaded, plan, together, hooks, limit):
     )
     if together.signal():
       run.save_checkpoint()
-      together.agree(0)
-      interruption.leave()
+      together.leave()
   return has_more
 
 

@@ -11,6 +11,7 @@ import time
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.eager import context as eager_context
 
 from estimators import checkpoints, replicas
 from estimators.cluster import CHIEF, WORKER
@@ -58,6 +59,7 @@ class Workers:
     self.index, self.number = index, number
     self.is_chief = index == 0
     self._sum = None
+    self._all_leave = False
 
   def gather(self, *values):
     """Returns what all workers have called it with.
@@ -138,31 +140,57 @@ class Workers:
       time.sleep(0.2)
     return path
 
+  def all_leave(self):
+    """Notes that what is raised now is raised by all workers: none waits."""
+    self._all_leave = True
+
   @contextlib.contextmanager
-  def watched(self, run):
+  def watched(self, model_dir):
     """Within this context the loss of a worker is raised as what it is.
+
+    What else is raised here ends the others' waiting for this worker as well:
+    its process may live on.
+
+    Args:
+      model_dir: str, the folder of checkpoints.
 
     Raises:
       WorkerLostError: instead of TensorFlow's error.
     """
+    self._all_leave = False
     try:
       yield
-    except tf.errors.OpError as error:
-      if not _is_loss(error):
-        raise
-      raise WorkerLostError(
-        f"all {self.number} workers were needed, but after step "
-        f"{run.global_step} another one was gone or could not be reached (this "
-        f"is worker {self.index}). Start all of them again: they go on from "
-        f"the newest checkpoint, {run.estimator.latest_checkpoint()}. "
-        f"TensorFlow says: {error.message}"
-      ) from error
+    except WorkerLostError:
+      raise
+    except BaseException as error:
+      if _is_loss(error):
+        raise WorkerLostError(
+          f"all {self.number} workers were needed, but another one was gone or "
+          f"could not be reached (this is worker {self.index}). Start all of "
+          "them again: they go on from the newest checkpoint, "
+          f"{checkpoints.newest(model_dir)}. TensorFlow says: {error.message}"
+        ) from error
+      if not self._all_leave:
+        _tell_others(f"worker {self.index} has raised {type(error).__name__}")
+      raise
 
 
 def _is_loss(error):
-  return "Collective ops is aborted" in error.message or isinstance(
-    error, (tf.errors.UnavailableError, tf.errors.AbortedError)
+  return isinstance(error, tf.errors.OpError) and (
+    "Collective ops is aborted" in error.message
+    or isinstance(error, (tf.errors.UnavailableError, tf.errors.AbortedError))
   )
+
+
+def _tell_others(message):
+  """Makes the common operations of the other workers fail, now and later.
+
+  TensorFlow has no public function for it, and without it the others would wait
+  for as long as this process lives. (Its abort_collective_ops stops this one
+  alone.)
+  """
+  with contextlib.suppress(tf.errors.OpError):  # They may be told already.
+    eager_context.context().report_error_to_cluster(tf.errors.ABORTED, message)
 
 
 class ReadTogether:

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
-from estimators import Estimator, RunConfig
+from estimators import Estimator, RunConfig, workers
 from estimators.cluster import VARIABLE
 from tests.estimators import toys
 from tests.estimators.helpers import new_folder
@@ -167,6 +167,15 @@ class TrainTest(parameterized.TestCase):
     estimator = Estimator(toys.line_fn, new_folder(), config)
     with self.assertRaisesRegex(ValueError, message):
       estimator.train(toys.input_of([1.0], np.float32([1])), steps=1)
+
+  def test_only_training_waits_for_the_other_workers(self):
+    group = mock.Mock()
+    with mock.patch.object(workers, "of", return_value=group):
+      estimator = Estimator(toys.line_fn, new_folder())
+    data = toys.input_of([1.0], np.float32([1]))
+    estimator.evaluate(data, untrained=True)
+    next(estimator.predict(data, untrained=True))
+    self.assertEmpty(group.mock_calls)
 
   def test_a_chief_alone_trains(self):
     config = run_config(text_of({"chief": ["c:1"]}, "chief", 0))

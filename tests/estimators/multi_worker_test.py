@@ -20,6 +20,8 @@ from tests.estimators import worker_program
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
 LIMIT_SECS = 240
+# From the end of one worker to that of the other.
+NOTICED_WITHIN_SECS = 60
 
 
 def free_ports(number):
@@ -228,6 +230,8 @@ class MultiWorkerTest(parameterized.TestCase, tf.test.TestCase):
       Workers([{**job, "events": [(index, 5, event)]}]) as workers,
       Workers([{**unbroken, "max_steps": 9}]) as others,
     ):
+      workers.processes[index].wait(LIMIT_SECS)
+      workers.processes[1 - index].wait(NOTICED_WITHIN_SECS)
       results = workers.ended()
       self.assert_ended(others.ended(), 0, 0)
     self.assert_ended(results, *codes)
@@ -263,9 +267,10 @@ class MultiWorkerTest(parameterized.TestCase, tf.test.TestCase):
     self.assert_close("one", "0")
 
   @pytest.mark.slow
-  def test_a_worker_that_freezes(self):
-    job = {"model_dir": self.folder("freeze"), "input_fn": "whole"}
-    with Workers([{**job, "events": [(1, 5, "freeze")]}]) as workers:
+  @parameterized.parameters("freeze", "stay")
+  def test_a_worker_whose_process_lives_on(self, event):
+    job = {"model_dir": self.folder(event), "input_fn": "whole"}
+    with Workers([{**job, "events": [(1, 5, event)]}]) as workers:
       workers.processes[0].wait(LIMIT_SECS)
       output = workers.output(0)
       self.assertEqual(workers.processes[0].returncode, 1, msg=output[-4000:])

@@ -6,10 +6,12 @@ INDEX is the worker's number, and each job a dictionary of arguments of `train`.
 TF_CONFIG describes the cluster; without it the process trains alone.
 """
 
+import atexit
 import json
 import os
 import signal
 import sys
+import time
 
 import keras
 import tensorflow as tf
@@ -128,6 +130,12 @@ def fail(run):
   raise ZeroDivisionError("this worker fails")
 
 
+def stay(run):
+  """Fails, but its process lives on, as it does in a notebook."""
+  atexit.register(time.sleep, 600)
+  fail(run)
+
+
 def send(number):
   """Returns a function that sends this process a signal."""
   return lambda run: os.kill(os.getpid(), number)
@@ -135,6 +143,7 @@ def send(number):
 
 EVENTS = {
   "fail": fail,
+  "stay": stay,
   "kill": send(signal.SIGKILL),
   "term": send(signal.SIGTERM),
   "freeze": send(signal.SIGSTOP),
