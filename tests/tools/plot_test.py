@@ -13,13 +13,8 @@ from estimators import Estimator, RunConfig
 from input_pipelines.arrays import numpy_input_fn
 from tests.estimators import toys
 from tests.estimators.helpers import new_folder, slope_after
-from tools import plot
-
-
-def _write(folder, tag, points):
-  with tf.summary.create_file_writer(folder).as_default():
-    for step, value in points:
-      tf.summary.scalar(tag, value, step=step)
+from tests.tools.event_curves_test import write_scalars
+from tools import event_curves, plot
 
 
 class PlotTest(tf.test.TestCase, parameterized.TestCase):
@@ -44,7 +39,7 @@ class PlotTest(tf.test.TestCase, parameterized.TestCase):
       for name in (None, "more"):
         estimator.evaluate(numpy_input_fn(x, x, shuffle=False), name=name)
 
-    curves = plot.read_curves(model_dir)
+    curves = event_curves.read_curves(model_dir)
 
     self.assertEqual({"train", "eval", "eval_more"}, curves["loss"].keys())
     self.assertEqual([10, 20, 30], list(curves["loss"]["eval"]))
@@ -82,26 +77,12 @@ class PlotTest(tf.test.TestCase, parameterized.TestCase):
     )
     self.assertAllEqual(values, plot.smoothed(values, 0))
 
-  def test_later_values_of_a_step_count(self):
-    model_dir = new_folder()
-    _write(model_dir, "a", [(1, 1.0), (2, 2.0), (3, 3.0), (2, 5.0)])
-    self.assertEqual(
-      {"a": {"train": {1: 1.0, 2: 5.0, 3: 3.0}}}, plot.read_curves(model_dir)
-    )
-
-  def test_reads_scalars_of_tensorflow_1(self):
-    model_dir = new_folder()
-    with tf.io.TFRecordWriter(os.path.join(model_dir, "tfevents")) as writer:
-      event = tf.compat.v1.Event(step=3)
-      event.summary.value.add(tag="loss", simple_value=0.5)
-      event.summary.value.add(tag="weights", histo={"num": 1})
-      writer.write(event.SerializeToString())
-    self.assertEqual({"loss": {"train": {3: 0.5}}}, plot.read_curves(model_dir))
-
   def test_many_tags_one_file(self):
     model_dir = new_folder()
     for number in range(5):
-      _write(model_dir, f"tag_{number}/$x_", [(1, 1.0), (2, np.nan), (3, 2.0)])
+      write_scalars(
+        model_dir, f"tag_{number}/$x_", [(1, 1.0), (2, np.nan), (3, 2.0)]
+      )
     folder = new_folder()
     for name, begin in (("a.PNG", b"\x89PNG"), ("b.pdf", b"%PDF")):
       output = os.path.join(folder, name)
@@ -124,7 +105,7 @@ class PlotTest(tf.test.TestCase, parameterized.TestCase):
   def test_many_plots_are_announced(self):
     model_dir = new_folder()
     for tag in "abc":
-      _write(model_dir, tag, [(1, 1.0)])
+      write_scalars(model_dir, tag, [(1, 1.0)])
     for many, expected in ((3, "Drawing 3 plots ...\n"), (4, "")):
       with (
         mock.patch.object(plot, "_MANY_PLOTS", many),
@@ -172,7 +153,7 @@ class PlotTest(tf.test.TestCase, parameterized.TestCase):
   )
   def test_refuses(self, argument, message):
     model_dir = new_folder()
-    _write(model_dir, "loss", [(1, 1.0)])
+    write_scalars(model_dir, "loss", [(1, 1.0)])
     with self.assertRaisesRegex(SystemExit, f"tools.plot: .*{message}"):
       self.run_main(f"--model_dir={model_dir}", argument)
 
@@ -184,7 +165,7 @@ class PlotTest(tf.test.TestCase, parameterized.TestCase):
 
   def test_a_damaged_file_is_named(self):
     model_dir = new_folder()
-    _write(model_dir, "loss", [(step, 1.0) for step in range(9)])
+    write_scalars(model_dir, "loss", [(step, 1.0) for step in range(9)])
     (name,) = os.listdir(model_dir)
     path = os.path.join(model_dir, name)
     with open(path, "r+b") as stream:
@@ -201,15 +182,6 @@ class PlotTest(tf.test.TestCase, parameterized.TestCase):
       f"{path} must be a whole file of events.*: {path}; Is a directory. Move",
     ):
       self.run_main(f"--model_dir={os.path.dirname(path)}")
-
-  def test_a_file_that_is_being_written_is_drawn(self):
-    model_dir = new_folder()
-    _write(model_dir, "loss", [(step, 1.0) for step in range(9)])
-    (name,) = os.listdir(model_dir)
-    path = os.path.join(model_dir, name)
-    os.truncate(path, os.path.getsize(path) - 7)
-    points = plot.read_curves(model_dir)["loss"]["train"]
-    self.assertEqual(list(range(8)), list(points))
 
 
 if __name__ == "__main__":
