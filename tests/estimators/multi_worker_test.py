@@ -214,7 +214,6 @@ class MultiWorkerTest(parameterized.TestCase, tf.test.TestCase):
     self.assert_close("whole", "whole4")
     self.assert_close("halves", "halves4")
 
-  @pytest.mark.slow
   @parameterized.parameters(
     ("kill", 0, (-signal.SIGKILL, 1), 4),
     ("kill", 1, (1, -signal.SIGKILL), 4),
@@ -222,6 +221,7 @@ class MultiWorkerTest(parameterized.TestCase, tf.test.TestCase):
     ("term", 1, (143, 143), 5),
     ("term", 0, (143, 143), 5),
   )
+  @pytest.mark.slow
   def test_an_end_of_one_worker(self, event, index, codes, saved):
     name = f"{event}{index}"
     job = {"model_dir": self.folder(name), "input_fn": "shuffled", "every": 4}
@@ -266,8 +266,8 @@ class MultiWorkerTest(parameterized.TestCase, tf.test.TestCase):
       self.assert_ended(workers.ended(), 0)
     self.assert_close("one", "0")
 
-  @pytest.mark.slow
   @parameterized.parameters("freeze", "stay")
+  @pytest.mark.slow
   def test_a_worker_whose_process_lives_on(self, event):
     job = {"model_dir": self.folder(event), "input_fn": "whole"}
     with Workers([{**job, "events": [(1, 5, event)]}]) as workers:
