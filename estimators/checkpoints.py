@@ -259,7 +259,10 @@ def newest(model_dir):
   stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
   known = _newest.get(model_dir, (None, None))
   if known[0] != stamp or known[1] is None:
-    _newest[model_dir] = known = (stamp, tf.train.latest_checkpoint(model_dir))
+    state = tf.train.get_checkpoint_state(model_dir)
+    path = state.model_checkpoint_path if state else ""
+    is_there = os.path.exists(path + ".index")
+    _newest[model_dir] = known = (stamp, path if is_there else None)
   return known[1]
 
 

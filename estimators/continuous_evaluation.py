@@ -5,24 +5,15 @@ import time
 
 import tensorflow as tf
 
-from estimators import checkpoints, training_status
+from estimators import checkpoints
 from estimators.estimator import Estimator
 from estimators.evaluations import Evaluation, results_of
 from estimators.train_specs import check_type, checked_eval_specs
+from estimators.trainer_watch import TrainerWatch
 
 _logger = tf.get_logger()
 
 POLL_SECS = 1.0
-# A trainer that has not changed its status for so long is taken for dead; it
-# does so every `training_status.REFRESH_SECS`. One that failed has so long to
-# be started again.
-SILENT_SECS = 60.0
-# How long a trainer may take that was not heard of since the evaluator began:
-# workers wait for each other and load their data before the first word.
-FIRST_WORD_SECS = 600.0
-# The same when a training had finished before the evaluator began. Most often
-# no other follows, so that it is not worth ten minutes.
-NEXT_TRAINING_SECS = 60.0
 
 
 def evaluate_continuously(estimator, eval_spec, max_steps=None):
@@ -95,11 +86,10 @@ class Loop:
     self._evaluations = evaluations
     self._max_steps = max_steps
     self._clock, self._sleep = clock, sleep
-    self._follower = training_status.Follower(model_dir, clock)
     self._start_delay = max(e.spec.start_delay_secs for e in evaluations)
+    self._watch = TrainerWatch(model_dir, max_steps, self._start_delay, clock)
     self._due = {e: clock() + e.spec.start_delay_secs for e in evaluations}
     self._known = set()  # The steps of checkpoints seen and not done with.
-    self._has_told_wait = False
 
   def run(self):
     """Evaluates until there is an end."""
@@ -107,7 +97,7 @@ class Loop:
       _logger.info("Waiting %f secs before starting eval.", self._start_delay)
     while True:
       # In this order: the last checkpoint is there before training has ended.
-      has_ended = self._has_ended()
+      has_ended = self._watch.has_ended()
       pending = self._pending(has_ended)
       self._evaluate_all(pending, has_ended)
       if self._is_done():
@@ -119,54 +109,28 @@ class Loop:
       if pending:
         continue  # Others may have come meanwhile.
       if not has_ended:
-        self._tell_wait()
+        self._watch.tell_wait()
         self._sleep(POLL_SECS)
-      elif self._has_ended():
-        self._tell_end()
+      elif self._watch.has_ended():
+        if self._watch.is_finished:
+          self._finish()
+        self._watch.tell_end()
         return
-
-  def _has_ended(self):
-    """Whether training has ended, or seems to."""
-    self._follower.look()
-    return self._follower.quiet_secs >= self._patience()
-
-  def _patience(self):
-    """Returns after how many seconds without a change training has ended."""
-    state = self._follower.status.get("state")
-    if not self._follower.has_changed:
-      # That is an earlier training's word, and the next may be about to begin.
-      is_over = state == training_status.FINISHED
-      secs = NEXT_TRAINING_SECS if is_over else FIRST_WORD_SECS
-      return max(secs, self._start_delay)
-    if state == training_status.STOPPED:
-      return 0
-    if state == training_status.FINISHED and (
-      self._max_steps is None or self._reached(self._newest_step())
-    ):
-      return 0
-    return SILENT_SECS
-
-  def _reached(self, step):
-    return self._max_steps is not None and step >= self._max_steps
 
   def _is_done(self):
     """Whether max_steps are reached in all sets."""
     # An earlier evaluator may have been further than training is now.
-    newest = self._newest_step()
+    newest = self._watch.newest_step()
     steps = [evaluation.last_step for evaluation in self._evaluations]
-    return self._reached(min(steps)) and newest >= max(steps)
-
-  def _newest_step(self):
-    path = checkpoints.newest(self._model_dir)
-    return -1 if path is None else checkpoints.step_of(path)
+    return self._watch.is_reached(min(steps)) and newest >= max(steps)
 
   def _pending(self, has_ended):
     """Returns (step, Evaluation)s to evaluate now, in the order of steps."""
-    newest = self._newest_step()
+    newest = self._watch.newest_step()
     if newest < 0:
       return []
     self._known |= {*_kept_steps(self._model_dir)}
-    self._known |= {*self._follower.status.get("saved", ())}
+    self._known |= {*self._watch.status.get("saved", ())}
     for evaluation in self._evaluations:
       if evaluation.last_step > newest:
         evaluation.begin(newest)  # It is a training that began anew.
@@ -174,7 +138,7 @@ class Loop:
     self._known = {step for step in self._known if oldest <= step <= newest}
     pending = []
     for evaluation in self._evaluations:
-      if self._reached(evaluation.last_step) or not (
+      if self._watch.is_reached(evaluation.last_step) or not (
         has_ended or self._clock() >= self._due[evaluation]
       ):
         continue
@@ -188,7 +152,7 @@ class Loop:
     """Evaluates, and names what was removed before its turn."""
     removed = {}
     for step, evaluation in pending:
-      if self._reached(evaluation.last_step):
+      if self._watch.is_reached(evaluation.last_step):
         continue  # By a step before this one.
       if not self._evaluate(evaluation, step, has_ended):
         removed.setdefault(evaluation, []).append(step)
@@ -216,7 +180,7 @@ class Loop:
     )
     try:
       if _is_there(path):
-        evaluation.evaluate(path, lambda: self._is_final(step))
+        evaluation.evaluate(path, lambda: self._watch.is_final(step))
         return True
     except (ValueError, OSError, tf.errors.OpError):
       # Its files go one after another.
@@ -236,59 +200,12 @@ class Loop:
     )
     return True
 
-  def _is_final(self, step):
-    """Whether no checkpoint comes after this one, as far as is known now."""
-    return self._reached(step) or (
-      self._has_ended() and self._is_finished() and step == self._newest_step()
-    )
-
-  def _is_finished(self):
-    state = self._follower.status.get("state")
-    return state == training_status.FINISHED
-
   def _finish(self):
     """Tells the exporters that the last evaluation was the final one."""
-    newest = self._newest_step()
+    newest = self._watch.newest_step()
     for evaluation in self._evaluations:
       if evaluation.last_step == newest and not evaluation.is_final:
         self._evaluate_if_there(evaluation, newest)
-
-  def _tell_wait(self):
-    """Says, once, for what it waits when nothing goes on."""
-    if self._has_told_wait or self._follower.has_changed:
-      return
-    self._has_told_wait = True
-    status = self._follower.status
-    _logger.info(
-      "Waiting for news from the trainer, for %.0f secs at most; %s.",
-      self._patience() - self._follower.quiet_secs,
-      f"what is there is {status['state']!r} at step {status['step']}"
-      if status
-      else "there is none yet",
-    )
-
-  def _tell_end(self):
-    status = self._follower.status
-    state = status.get("state")
-    if self._is_finished():
-      self._finish()
-    if state in (None, training_status.RUNNING):
-      _logger.warning(
-        "Exiting evaluation: the trainer has given no sign of life for %.0f "
-        "seconds; the last was %s. Start both again to go on.",
-        self._follower.quiet_secs,
-        f"of step {status['step']}, process {status['pid']} on {status['host']}"
-        if status
-        else "none at all",
-      )
-    else:
-      error = f" ({status['error']})" if "error" in status else ""
-      _logger.info(
-        "Exiting evaluation: training has %s%s at step %d.",
-        "been stopped" if state == training_status.STOPPED else state,
-        error,
-        status["step"],
-      )
 
 
 _KEEP_MORE = (

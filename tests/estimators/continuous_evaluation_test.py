@@ -8,7 +8,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from estimators import Estimator, EvalSpec, TrainSpec, evaluate_continuously
-from estimators.continuous_evaluation import (
+from estimators.trainer_watch import (
   FIRST_WORD_SECS,
   NEXT_TRAINING_SECS,
   SILENT_SECS,
@@ -273,6 +273,16 @@ class RestartTest(WorldTest):
       f"{state or 'running'!r} at step 20",
       logs.records[bool(delay)].getMessage(),
     )
+
+  @parameterized.parameters(None, "finished")
+  def test_a_checkpoint_is_a_sign_of_life(self, state):
+    self.world.trainer(0, 20, {10: 10}, state=state)
+    self.world.sleep(100)
+    self.world.at(103, lambda: self.world.save(20))
+    self.world.at(130, lambda: self.world.save(30))
+    self.world.evaluator(spec())
+    self.assertEqual(self.world.steps, [10, 20, 30])
+    self.assertEqual(self.world.now, 130 + SILENT_SECS)
 
   def test_an_earlier_training_was_the_last(self):
     self.world.trainer(0, 20, {10: 10})

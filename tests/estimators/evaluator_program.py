@@ -21,9 +21,9 @@ from estimators import (
   Hook,
   RunConfig,
   TrainSpec,
-  continuous_evaluation,
   distribution_strategy,
   train_and_evaluate,
+  trainer_watch,
 )
 from tests.estimators import toys
 from tests.estimators.serving import line_receiver_fn
@@ -38,7 +38,7 @@ class Pause(Hook):
 
 
 def main():
-  continuous_evaluation.SILENT_SECS = 8.0
+  trainer_watch.SILENT_SECS = 8.0
   model_dir, max_steps = sys.argv[1], int(sys.argv[2])
   has_workers = "worker" in os.environ["TF_CONFIG"]
   strategy = distribution_strategy("multi_worker" if has_workers else "off")

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from absl import flags
 
-from estimators import continuous_evaluation
+from estimators import trainer_watch
 from experiments.cifar10 import evaluate, inputs, main, serving, train
 from experiments.cifar10.config import Config, config_of
 from input_pipelines import cifar10, images
@@ -138,7 +138,7 @@ class ProgramsTest(tf.test.TestCase):
     self.assertRegex(lines[-1], r"precision @ 1 = \d\.\d{3}$")
     # Followed, it ends as the training has.
     config = self.config(top="local", eval_data="train_eval")
-    with mock.patch.object(continuous_evaluation, "NEXT_TRAINING_SECS", 0):
+    with mock.patch.object(trainer_watch, "NEXT_TRAINING_SECS", 0):
       _, lines = printed_by(evaluate.run, config)
     self.assertLen([x for x in lines if "precision @ 1 = " in x], 1)
 
