@@ -24,6 +24,7 @@ CHIEF, MASTER, WORKER, PS = "chief", "master", "worker", "ps"
 EVALUATOR = "evaluator"
 # In the order of the global ids.
 _JOBS = (CHIEF, MASTER, WORKER, PS)
+_LAST_PORT = 65535
 _SHOWN = 60  # characters on either side of where JSON breaks
 
 
@@ -74,6 +75,8 @@ def from_environment():
     "service": _of_type(config, "service", dict),
     "model_dir": _of_type(config, "model_dir", str),
   }
+  for key in ("session_master", "eval_session_master"):
+    _of_type(config, key, str)
   jobs = _checked_jobs(_of_type(config, "cluster", dict) or {})
   task_type, task_id = _task(config)
   if not jobs:
@@ -164,19 +167,42 @@ def _checked_jobs(jobs):
         f"'cluster' must give {name!r} a list of addresses [\"host:port\"]",
         f"it is {addresses!r}",
       )
+  _check_addresses([a for addresses in jobs.values() for a in addresses])
   return jobs
+
+
+def _check_addresses(addresses):
+  """Refuses addresses that are not host:port, or those of two tasks."""
+  for address in addresses:
+    host, _, port = address.rpartition(":")
+    is_one = host.startswith("[") and host.endswith("]") or ":" not in host
+    if not host or not is_one or not port.isdecimal() or int(port) > _LAST_PORT:
+      raise _wrong(
+        "the addresses in 'cluster' must be \"host:port\", of IPv6 "
+        '"[host]:port"',
+        f"one is {address!r}",
+        "mend it in all tasks",
+      )
+  twice = sorted({a for a in addresses if addresses.count(a) > 1})
+  if twice:
+    raise _wrong(
+      "each task must have an address of its own",
+      f"'cluster' has {twice} more than once",
+      "give each another port, in all tasks",
+    )
 
 
 def _task(config):
   """Returns (type, index) of the task, None for what is not given."""
   task = _of_type(config, "task", dict) or {}
   index = task.get("index")
-  try:
-    index = None if index is None else int(index)
-  except (TypeError, ValueError):
+  if isinstance(index, str) and index.removeprefix("-").isdecimal():
+    index = int(index)
+  if index is not None and type(index) is not int:
     raise _wrong(
-      "the task's index must be a number", f"it is {index!r}"
-    ) from None
+      "the task's index must be a whole number, 0 for the first",
+      f"it is {index!r}",
+    )
   return _of_type(task, "type", str), index
 
 

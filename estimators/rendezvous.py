@@ -56,9 +56,13 @@ def wait_for_all(own, others, wait_secs=None):
 def _listening(address):
   """Within this context other workers can reach this one."""
   _, port = _host_and_port(address)
-  with socket.socket() as server:
+  has_both = socket.has_dualstack_ipv6()
+  family = socket.AF_INET6 if has_both else socket.AF_INET
+  with socket.socket(family) as server:
     # TensorFlow is to listen there as soon as this socket is closed.
     server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if has_both:  # One socket for both families.
+      server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
     try:
       server.bind(("", port))
     except OSError as error:
@@ -83,9 +87,4 @@ def _reached(address):
 
 def _host_and_port(address):
   host, _, port = address.rpartition(":")
-  if not host or not port.isdigit():
-    raise ValueError(
-      f"addresses in TF_CONFIG must be host:port, but one is {address!r}; "
-      "mend it in all tasks."
-    )
   return host.strip("[]"), int(port)

@@ -1,3 +1,5 @@
+"""Tests of how the workers of a cluster wait for each other."""
+
 import socket
 import threading
 
@@ -50,11 +52,13 @@ class WaitForAllTest(tf.test.TestCase):
       with self.assertRaisesRegex(OSError, f"port, {port} in TF_CONFIG, must"):
         rendezvous.wait_for_all(f"127.0.0.1:{port}", [])
 
-  def test_an_address_without_port(self):
-    with self.assertRaisesRegex(
-      ValueError, "must be host:port, but one is 'h'"
-    ):
-      rendezvous.wait_for_all("h", [])
+  def test_both_families(self):
+    if not socket.has_dualstack_ipv6():
+      self.skipTest("There is no IPv6 here.")
+    port = free_addresses(1)[0].split(":")[1]
+    with rendezvous._listening(f"[::1]:{port}"):
+      for host in ("127.0.0.1", "[::1]"):
+        self.assertTrue(rendezvous._reached(f"{host}:{port}"))
 
 
 if __name__ == "__main__":
