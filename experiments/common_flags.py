@@ -75,7 +75,7 @@ def define_common_flags(values=FLAGS):
     "num_gpus",
     None,
     "How many GPUs of this machine the strategy takes; all when not given, 0 "
-    "for none. On its own it changes nothing: give --distribution_strategy.",
+    "for none. It needs another --distribution_strategy than off.",
     lower_bound=0,
   )
   boolean(
@@ -119,8 +119,17 @@ def distribution(config):
 
   Args:
     config: a Config with the fields distribution_strategy and num_gpus.
+
+  Raises:
+    ValueError: num_gpus was given without a strategy that takes GPUs.
   """
   name = config.distribution_strategy
+  if name == "off" and config.num_gpus is not None:
+    raise ValueError(
+      "--num_gpus says what --distribution_strategy takes, which must not be "
+      f"off then, but it is, with --num_gpus={config.num_gpus}; give "
+      "--distribution_strategy=mirrored as well, or leave --num_gpus out."
+    )
   strategy = distribution_strategy(name, config.num_gpus)
   return {
     "train_distribute": strategy,

@@ -95,6 +95,8 @@ class CommonFlagsTest(absltest.TestCase):
     self.assertEqual(run_config.train_distribute.num_replicas_in_sync, 1)
     with self.assertRaisesRegex(ValueError, "num_gpus must be 0 to 0"):
       common_flags.run_config(Config("mirrored", num_gpus=1))
+    with self.assertRaisesRegex(ValueError, "off then.*=0; give --distr"):
+      common_flags.run_config(Config("off", num_gpus=0))
 
   def test_one_process_of_a_cluster_evaluates(self):
     @dataclasses.dataclass
