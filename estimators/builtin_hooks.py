@@ -6,7 +6,7 @@ import time
 import numpy as np
 import tensorflow as tf
 
-from estimators import checkpoints
+from estimators import checkpoints, workers
 from estimators.hooks import (
   CheckpointSaverListener,
   Hook,
@@ -15,6 +15,7 @@ from estimators.hooks import (
   Timer,
   checked,
 )
+from estimators.spec import ModeKeys
 
 _logger = tf.get_logger()
 
@@ -269,6 +270,8 @@ class SummarySaverHook(PeriodicHook):
 class ProfilerHook(Hook):
   """Profiles one step at a cadence, for TensorBoard's Profile tab.
 
+  Of workers that train together the chief alone does.
+
   Args:
     save_steps: int, steps from one profile to the next; or
     save_secs: float, seconds from one to the next.
@@ -281,6 +284,7 @@ class ProfilerHook(Hook):
     self._profiling = False
 
   def begin(self, run):
+    self._is_on = run.estimator.writes
     if self._profiling:  # An exception ended the run before.
       self._stop()
     self._timer.reset()
@@ -288,12 +292,14 @@ class ProfilerHook(Hook):
     self._timer.mark(run.step)
 
   def next_step(self, step):
+    if not self._is_on:
+      return None
     return step + 1 if self._profiling else self._timer.next_step(step)
 
   def after_run(self, run):
     if self._profiling:
       self._stop()
-    elif self._timer.is_due(run.step):
+    elif self._is_on and self._timer.is_due(run.step):
       self._timer.mark(run.step)
       tf.profiler.experimental.start(self._output_dir or run.output_dir)
       self._profiling = True
@@ -340,6 +346,9 @@ class FinalOpsHook(Hook):
 class GlobalStepWaiterHook(Hook):
   """Waits, before the first step, for another process to get that far.
 
+  Workers that train together take each step together, so that none of them can
+  wait for another: there it warns, and does nothing.
+
   Args:
     wait_until_step: int, the step that the newest checkpoint in model_dir must
       have reached; 0 does not wait.
@@ -352,6 +361,13 @@ class GlobalStepWaiterHook(Hook):
 
   def begin(self, run):
     if self._wait_until_step <= 0:
+      return
+    config = run.estimator.config
+    if run.mode == ModeKeys.TRAIN and workers.of(config.train_distribute):
+      _logger.warning(
+        "GlobalStepWaiterHook does nothing here, as all workers take each step "
+        "together and would wait for each other without end; leave it out."
+      )
       return
     _logger.info("Waiting for global step %d.", self._wait_until_step)
     while not run.stop_requested:

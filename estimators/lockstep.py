@@ -91,6 +91,10 @@ class Alone:
     """Whether all of the input was read, given what the last step said."""
     return self.position.is_read(has_more)
 
+  def is_restored(self):
+    """Whether the input goes on from where a checkpoint was made."""
+    return self.position.restored
+
   def watched(self):
     """Returns a context in which the loss of a worker gets a clear error."""
     return contextlib.nullcontext()
@@ -182,6 +186,10 @@ class Lockstep:
         self._run.global_step,
       )
     return bool(self._workers.gather(self.position.is_read(has_more)).any())
+
+  def is_restored(self):
+    # The chief's stands for all of them, which are to do the same.
+    return bool(self._workers.gather(self.position.restored)[0, 0])
 
   def watched(self):
     return self._workers.watched(self._model_dir)

@@ -63,13 +63,11 @@ def train_and_evaluate(estimator, train_spec, eval_spec):
 
 
 def _train(estimator, spec, listeners):
-  if estimator.config.is_chief:
-    listeners = [*(spec.saving_listeners or ()), *listeners]
   estimator.train(
     spec.input_fn,
     hooks=spec.hooks,
     max_steps=spec.max_steps,
-    saving_listeners=listeners,
+    saving_listeners=[*(spec.saving_listeners or ()), *listeners],
   )
 
 

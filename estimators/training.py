@@ -48,6 +48,7 @@ def train(
   together = lockstep.of(loaded.workers, estimator.model_dir, dataset, is_part)
   position = together.position
   together.restore(path)
+  _check_listeners(estimator.config, hooks + plan.spec.hooks, listeners)
   run = _start(estimator, loaded, plan, together, path, listeners)
   limit = steps if max_steps is None else max_steps - run.global_step
   hooks = _all_hooks(run, plan.spec, hooks, limit, together.is_chief)
@@ -56,7 +57,7 @@ def train(
   try:
     with together.watched():
       has_more = _loop(run, loaded, plan, together, hooks, limit)
-      _check_trained(run, position, has_more)
+      _check_trained(run, together.is_restored(), has_more)
       position.finish(together.is_read(has_more))
       for hook in hooks:
         hook.end(run)
@@ -166,16 +167,21 @@ def _saving_hooks(run, given):
         config.save_checkpoints_steps or None,
       )
     ]
-  if run.saving_listeners:
-    raise ValueError(
-      "saving_listeners were given, but no checkpoints are saved; set "
-      "RunConfig(save_checkpoints_steps=...) or save_checkpoints_secs."
-    )
   _logger.warning(
     "No checkpoints are saved, as both save_checkpoints_steps and "
     "save_checkpoints_secs are off: what is learned will be lost."
   )
   return []
+
+
+def _check_listeners(config, hooks, listeners):
+  """Refuses listeners of checkpoints when there are none, in all workers."""
+  is_saved = config.save_checkpoints_steps or config.save_checkpoints_secs
+  if listeners and not is_saved and not any(_saves(h) for h in hooks):
+    raise ValueError(
+      "saving_listeners were given, but no checkpoints are saved; set "
+      "RunConfig(save_checkpoints_steps=...) or save_checkpoints_secs."
+    )
 
 
 def _loop(run, loaded, plan, together, hooks, limit):
@@ -219,11 +225,11 @@ def _loop(run, loaded, plan, together, hooks, limit):
   return has_more
 
 
-def _check_trained(run, position, has_more):
+def _check_trained(run, restored, has_more):
   """Refuses an empty training set; warns when the input had ended before."""
   if run.steps or has_more:
     return
-  if position.restored:
+  if restored:
     _logger.warning(
       "No step was taken: the input had ended where the checkpoint was made. "
       "The next call of train reads it from its beginning."

@@ -50,7 +50,7 @@ class Status:
     self._beat = 0
     self._ended = threading.Event()
     self._thread = None
-    if run.estimator.config.is_chief:
+    if run.estimator.writes:
       self._write(RUNNING)
       self._thread = threading.Thread(
         target=self._refresh, name="training_status", daemon=True

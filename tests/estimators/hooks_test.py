@@ -15,10 +15,12 @@ from estimators import (
   NanLossDuringTrainingError,
   NanTensorHook,
   ProfilerHook,
+  RunConfig,
   StepCounterHook,
   StopAtStepHook,
   SummarySaverHook,
   hooks,
+  workers,
 )
 from estimators.runner import Run
 
@@ -33,7 +35,8 @@ class Clock:
 
 
 def train_run(step=0, loss=1.0, **attributes):
-  run = Run(None, "train", step, None, tf.summary.create_noop_writer())
+  estimator = types.SimpleNamespace(writes=True)
+  run = Run(estimator, "train", step, None, tf.summary.create_noop_writer())
   run.loss = loss
   for name, value in attributes.items():
     setattr(run, name, value)
@@ -243,6 +246,17 @@ class CadenceTest(tf.test.TestCase):
     expected = [3, "folder", 4, "stop", 6, "folder", 7, "stop"]
     self.assertEqual(calls, expected)
 
+  def test_the_chief_alone_profiles(self):
+    hook = ProfilerHook(save_steps=3)
+    run = train_run(estimator=types.SimpleNamespace(writes=False))
+    with mock.patch.object(tf.profiler.experimental, "start") as start:
+      hook.begin(run)
+      self.assertIsNone(hook.next_step(0))
+      run.global_step = 9
+      hook.after_run(run)
+      hook.end(run)
+    start.assert_not_called()
+
 
 class OtherHooksTest(tf.test.TestCase):
   def test_final_ops(self):
@@ -258,11 +272,22 @@ class OtherHooksTest(tf.test.TestCase):
   def test_waits_for_another_process(self):
     paths = [None, "/m/model.ckpt-0", "/m/model.ckpt-19", "/m/model.ckpt-20"]
     waiting = list(paths)
-    estimator = types.SimpleNamespace(latest_checkpoint=lambda: waiting.pop(0))
+    estimator = types.SimpleNamespace(
+      latest_checkpoint=lambda: waiting.pop(0), config=RunConfig()
+    )
     hook = GlobalStepWaiterHook(20, poll_secs=0)
     hook.begin(train_run(estimator=estimator))
     self.assertEmpty(waiting)
     GlobalStepWaiterHook(0).begin(train_run(estimator=estimator))
+
+  def test_workers_that_train_together_do_not_wait(self):
+    estimator = types.SimpleNamespace(config=RunConfig())
+    with (
+      mock.patch.object(workers, "of"),
+      self.assertLogs("tensorflow", "WARNING") as logs,
+    ):
+      GlobalStepWaiterHook(20).begin(train_run(estimator=estimator))
+    self.assertIn("does nothing here", logs.output[0])
 
 
 if __name__ == "__main__":

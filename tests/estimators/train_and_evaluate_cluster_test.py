@@ -54,11 +54,14 @@ class ClusterTest(tf.test.TestCase):
     self.assertEqual(self.listener.steps, [0, 5])
     self.assertFalse(os.path.exists(estimator.eval_dir()))
 
-  def test_workers_have_no_listeners(self):
+  def test_workers_get_the_listeners(self):
+    # They call none, but refuse them where no checkpoints are saved.
     estimator = estimator_of({"worker": ["a:1", "b:1"]}, "worker", 1)
     with mock.patch.object(Estimator, "train") as train:
       self.assertEqual(self.run_it(estimator), (None, None))
-    self.assertEqual(train.call_args.kwargs["saving_listeners"], ())
+    self.assertEqual(
+      train.call_args.kwargs["saving_listeners"], [self.listener]
+    )
 
   def test_the_older_name_of_a_chief_evaluates_too(self):
     results, _ = self.run_it(estimator_of({"master": ["m:1"]}, "master"))

@@ -38,7 +38,7 @@ class Run:
     self.output_dir = new_folder()
     self.global_step, self.saved_steps = 3, [0]
     self.estimator = mock.Mock()
-    self.estimator.config.is_chief = is_chief
+    self.estimator.writes = is_chief
 
 
 def read(model_dir):
