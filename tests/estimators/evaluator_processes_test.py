@@ -9,6 +9,7 @@ import time
 import pytest
 import tensorflow as tf
 
+from estimators import checkpoints
 from tests.estimators.helpers import events_of, new_folder, slope_after
 from tests.estimators.multi_worker_test import free_ports
 
@@ -84,8 +85,10 @@ class EvaluatorTest(tf.test.TestCase):
     evaluator.communicate()
     before = self.done()
     evaluator = self.start("evaluator", 10_000)
-    # It goes on, while the trainer does.
-    until(lambda: self.done() >= before + 20)
+    # It goes on, also with what the trainer saves from now on.
+    until(lambda: self.done() > before)
+    newest = checkpoints.step_of(checkpoints.newest(self.model_dir))
+    until(lambda: self.done() >= newest + 20)
     trainer.kill()
     trainer.communicate()
     self.assertRegex(self.ended(evaluator), r"no sign of life for \d+ seconds")
