@@ -9,7 +9,7 @@ import threading
 
 import tensorflow as tf
 
-from estimators import cluster, rendezvous
+from estimators import cluster, log, rendezvous
 
 _logger = tf.get_logger()
 
@@ -175,6 +175,7 @@ def _multi_worker(num_gpus):
       'set it, in the first of two processes to {"cluster": {"worker": '
       '["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}.'
     )
+  log.show()  # Whom it waits for.
   gpus = tf.config.list_physical_devices("GPU")
   try:
     _check_not_started()  # Before others are waited for.
