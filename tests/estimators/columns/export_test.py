@@ -117,7 +117,8 @@ class ExportTest(parameterized.TestCase):
     return np.array([p["y"] for p in estimator.predict(input_fn)])[:4]
 
   def test_it_learns(self):
-    estimator = self.trained()
+    # Some first values lead to 0.15 in as many steps.
+    estimator = self.trained(RunConfig(tf_random_seed=1))
     self.assertLess(estimator.evaluate(input_fn, steps=1)["loss"], 0.1)
 
   def test_replicas_equal_one(self):
