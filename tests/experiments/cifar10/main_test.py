@@ -169,9 +169,20 @@ class InputsTest(tf.test.TestCase):
     config = config_of(num_examples=129)
     with self.assertRaisesRegex(ValueError, "at most the 128 images of test"):
       inputs.evaluation_input_fn(splits, config)
+    # As many of each class, though the set be sorted by class.
+    by_class = np.argsort(splits.test.labels, kind="stable")[:120]
+    split = inputs.Split(
+      splits.test.images[by_class], splits.test.labels[by_class]
+    )
     config = config_of(num_examples=30)
-    ((_, labels),) = inputs.evaluation_input_fn(splits, config)()
-    self.assertAllEqual(labels, splits.test.labels[:30])
+    ((pictures, labels),) = inputs.evaluation_input_fn(
+      inputs.Splits(test=split), config
+    )()
+    self.assertAllEqual(labels, split.labels[::4])
+    self.assertAllClose(
+      pictures["images"],
+      images.standardize(split.images[::4, 4:28, 4:28]),
+    )
 
 
 class ServingTest(tf.test.TestCase):
