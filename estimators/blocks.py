@@ -295,13 +295,14 @@ def _apply(model, update, loss, tape, parts):
 
 def _write_gradients(model, optimizer, gradients, variables):
   """Writes a histogram of each gradient, named after its variable."""
-  names = {id(v): name for name, v in model.objects.variables().items()}
+  names = {id(raw(v)): name for name, v in model.objects.variables().items()}
   scale = optimizer.scale_loss(tf.constant(1.0))
 
   def write():
     for gradient, variable in zip(gradients, variables, strict=True):
       gradient = tf.cast(tf.convert_to_tensor(gradient), tf.float32)
-      tf.summary.histogram(f"{names[id(variable)]}/gradient", gradient / scale)
+      name = f"{names[id(raw(variable))]}/gradient"
+      tf.summary.histogram(name, gradient / scale)
 
   summaries.when_recorded(write)
 

@@ -8,6 +8,8 @@ import shutil
 
 import tensorflow as tf
 
+from estimators import json_files
+
 _logger = tf.get_logger()
 
 
@@ -172,9 +174,7 @@ class BestExporter(Exporter):
       return None
     _logger.info("Performing best model export.")
     path = self._export(estimator, export_path, checkpoint_path)
-    with open(memory + ".tmp", "w") as file:
-      json.dump(eval_result, file, default=lambda array: array.tolist())
-    os.replace(memory + ".tmp", memory)
+    json_files.write(memory, eval_result, default=lambda a: a.tolist())
     _keep_newest(export_path, self._exports_to_keep)
     return path
 

@@ -1,4 +1,4 @@
-"""Small JSON files that other processes read while they are written again."""
+"""Small JSON files that a crash, or another process that reads, finds whole."""
 
 import json
 import os
@@ -16,7 +16,7 @@ def write(path, values, default=None):
     OSError: it cannot be written.
   """
   with open(path + ".tmp", "w") as file:
-    json.dump(values, file, default=default)
+    json.dump(values, file, indent=2, default=default)
     # Or else a crash of the machine could leave the new name without content.
     file.flush()
     os.fsync(file.fileno())

@@ -1,6 +1,5 @@
 """One call of `Estimator.train`: its hooks, its loop and its end."""
 
-import json
 import os
 
 import numpy as np
@@ -10,6 +9,7 @@ from estimators import (
   builtin_hooks,
   checkpoints,
   fetches,
+  json_files,
   lockstep,
   summaries,
   training_status,
@@ -123,9 +123,7 @@ def _write_config(estimator):
     "params": estimator.params,
     "run_config": estimator.config.as_dict(),
   }
-  with open(path + ".tmp", "w") as file:
-    json.dump(values, file, indent=2, default=repr)
-  os.replace(path + ".tmp", path)
+  json_files.write(path, values, default=repr)
 
 
 def _all_hooks(run, spec, hooks, limit, is_chief):

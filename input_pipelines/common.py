@@ -53,8 +53,9 @@ def check_order(batch_size, num_epochs, shuffle, seed):
 
 
 def plain_message(error):
-  """Returns what a tf.errors.OpError says, without TensorFlow's own names."""
-  return re.sub(r"^\{\{.*?\}\} | \[Op:.*$", "", error.message)
+  """Returns what an error says; a tf.errors.OpError without its own names."""
+  message = getattr(error, "message", None) or str(error)
+  return re.sub(r"^\{\{.*?\}\} | \[Op:.*$", "", message)
 
 
 def epoch_seeds(num_epochs, seed):

@@ -4,7 +4,7 @@ import contextlib
 import sys
 
 import tensorflow as tf
-from absl import flags
+from absl import flags, logging
 
 from estimators import Estimator
 from experiments import common_flags
@@ -80,10 +80,14 @@ def config_from_flags(values, unused=(), **defaults):
 
 @contextlib.contextmanager
 def mistakes_in_one_line():
-  """Ends the program with the text of a ValueError, and without traceback."""
+  """Ends the program with the text of a ValueError.
+
+  Its traceback is logged for those who ask: --verbosity=1.
+  """
   try:
     yield
   except ValueError as error:
+    logging.debug("The place of the mistake:", exc_info=True)
     sys.exit(f"cifar10: {error}")
 
 

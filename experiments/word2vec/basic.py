@@ -104,11 +104,6 @@ def _of_all_replicas(loss, gradients, num_pairs):
     loss, gradients: those of this replica's pairs; `tf.IndexedSlices`.
     num_pairs: int32 scalar, how many these are.
   """
-  if tf.distribute.in_cross_replica_context():
-    return (
-      loss,
-      [],
-    )  # Where the model is built, there are no replicas to update.
   context = tf.distribute.get_replica_context()
   if context.num_replicas_in_sync == 1:
     return loss, gradients

@@ -10,7 +10,6 @@ import contextlib
 import dataclasses
 import json
 import os
-import re
 import sys
 import tempfile
 
@@ -29,7 +28,7 @@ from experiments.word2vec import (
 )
 from experiments.word2vec.config import PUBLISHED, Config, published
 from experiments.word2vec.model import estimator_of
-from input_pipelines import analogies
+from input_pipelines import analogies, common
 
 FLAGS = flags.FLAGS
 SELF_TEST_SHARE = 0.9  # One in five would be so by chance.
@@ -232,7 +231,7 @@ def main(argv):
       config = stack.enter_context(_with_text(config))
       prepared = prepare(config)
     except (ValueError, OSError, tf.errors.OpError) as error:
-      sys.exit(f"word2vec: {_in_plain_words(error)}")
+      sys.exit(f"word2vec: {common.plain_message(error)}")
     metrics = finish(config, *prepared)
   if metrics is None:
     return 0
@@ -240,12 +239,6 @@ def main(argv):
   if config.self_test and metrics["self_test_share"] < SELF_TEST_SHARE:
     return 1
   return 0
-
-
-def _in_plain_words(error):
-  """Returns an error's message without what TensorFlow puts around it."""
-  message = getattr(error, "message", None) or str(error)
-  return re.sub(r"^\{\{.*?\}\} | \[Op:.*$", "", message)
 
 
 if __name__ == "__main__":
