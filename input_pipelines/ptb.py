@@ -300,9 +300,9 @@ def evaluation_input_fn(ids, batch_size, num_steps, window=None):
   Raises:
     ValueError: see `windows_per_epoch`.
   """
+  steps = windows_per_epoch(len(ids), batch_size, num_steps) * num_steps
   window = num_steps if window is None else window
   common.check_count("window", window)
-  steps = windows_per_epoch(len(ids), batch_size, num_steps) * num_steps
   length = min(window, steps)
 
   def input_fn():

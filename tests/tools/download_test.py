@@ -404,7 +404,8 @@ class ProgramTest(tf.test.TestCase):
     result = self.run_program("nist", f"--data_dir={self.get_temp_dir()}")
     self.assertEqual(1, result.returncode)
     self.assertIn(
-      "one of ['census', 'cifar10', 'mnist', 'svhn', 'word2vec']; got 'nist'",
+      "one of ['census', 'cifar10', 'mnist', 'ptb', 'svhn', 'word2vec']; got "
+      "'nist'",
       result.stderr,
     )
 
@@ -416,7 +417,8 @@ class ProgramTest(tf.test.TestCase):
   def test_names_one_data_set(self):
     with self.assertRaisesRegex(
       app.UsageError,
-      r"\['census', 'cifar10', 'mnist', 'svhn', 'word2vec'\]; got \[\]",
+      r"\['census', 'cifar10', 'mnist', 'ptb', 'svhn', 'word2vec'\]; "
+      r"got \[\]",
     ):
       download.main(["download"])
 
