@@ -1,0 +1,60 @@
+"""vocab.txt: the words of a model, one a line, in the order of their ids."""
+
+import os
+
+import tensorflow as tf
+
+from estimators import once
+
+FILE = "vocab.txt"
+UNKNOWN, END = "<unk>", "<eos>"
+
+
+def path_in(model_dir):
+  """Returns where a model's vocabulary is."""
+  return os.path.join(model_dir, FILE)
+
+
+def write(model_dir, words):
+  """Writes the vocabulary into a model_dir, unless it is there.
+
+  Args:
+    model_dir: str, a folder; made when it is missing.
+    words: sequence of str.
+
+  Raises:
+    ValueError: there is one already, of other words.
+  """
+  path = path_in(model_dir)
+  text = "".join(f"{word}\n" for word in words).encode()
+  if os.path.exists(path):
+    with open(path, "rb") as stream:
+      if stream.read() == text:
+        return
+    raise ValueError(
+      f"{path} must be the vocabulary of the training text, which has "
+      f"{len(words)} words, but is another: the model was trained on another "
+      "text. Give another model_dir, or that text."
+    )
+  os.makedirs(model_dir, exist_ok=True)
+  with open(path + ".tmp", "wb") as stream:
+    stream.write(text)
+  os.replace(path + ".tmp", path)  # Whole, or not there.
+
+
+@once
+def vocabulary_tables(path):
+  """Returns the tables of a vocab.txt: `ids` by word and `words` by id.
+
+  What is not in it has the id -1.
+  """
+  line, text = (
+    tf.lookup.TextFileIndex.LINE_NUMBER,
+    (tf.lookup.TextFileIndex.WHOLE_LINE),
+  )
+  ids = tf.lookup.TextFileInitializer(path, tf.string, text, tf.int64, line)
+  words = tf.lookup.TextFileInitializer(path, tf.int64, line, tf.string, text)
+  return {
+    "ids": tf.lookup.StaticHashTable(ids, -1),
+    "words": tf.lookup.StaticHashTable(words, UNKNOWN),
+  }
