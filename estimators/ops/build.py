@@ -4,10 +4,11 @@
 
 builds all of them, prints where they are, and exits with 1 when one failed. An
 op NAME is made of the sources `NAME_*.cc`, one of them `NAME_ops.cc`, and the
-headers `NAME*.h`. Its library is `_NAME.tf<version>.<hash>.so`, beside the
-sources or, where these cannot be written, in `$XDG_CACHE_HOME/estimators`
-(`~/.cache/estimators`). TensorFlow promises no stable interface to C++ between
-its versions: with the version in the name, another one rebuilds.
+headers `NAME*.h` and `shared_*.h`. Its library is
+`_NAME.tf<version>.<hash>.so`, beside the sources or, where these cannot be
+written, in `$XDG_CACHE_HOME/estimators` (`~/.cache/estimators`). TensorFlow
+promises no stable interface to C++ between its versions: with the version in
+the name, another one rebuilds.
 
 Environment variables:
   CXX: the compiler, else the first of c++, g++ and clang++.
@@ -90,6 +91,31 @@ def library(name, folder=FOLDER):
     return None
 
 
+def load(name):
+  """Returns the module of an op's functions, built if need be.
+
+  Args:
+    name: str, one of `names()`.
+
+  Returns:
+    What `tf.load_op_library` gives; None as for `library`, or, after a warning,
+    where the library cannot be loaded.
+  """
+  path = library(name)
+  if path is None:
+    return None
+  tf = _tensorflow()
+  try:
+    return tf.load_op_library(path)
+  except tf.errors.NotFoundError as error:
+    _warn(
+      f"The C++ ops of {name} cannot be loaded, so that TensorFlow's own do "
+      f"the same, far more slowly: {error}. Delete {path}, which builds it "
+      "anew; CXX may name another compiler."
+    )
+    return None
+
+
 def build(name, folder=FOLDER):
   """As `library`, whatever ESTIMATORS_OPS is.
 
@@ -107,7 +133,8 @@ def build(name, folder=FOLDER):
     )
   tf = _tensorflow()
   flags = [*FLAGS, *(SANITIZE if sanitize else FAST)]
-  inputs = [*sources, *sorted(folder.glob(f"{name}*.h"))]
+  headers = {*folder.glob(f"{name}*.h"), *folder.glob("shared_*.h")}
+  inputs = [*sources, *sorted(headers)]
   stem = f"_{name}.sanitize" if sanitize else f"_{name}"
   stem = f"{stem}.tf{tf.__version__}"
   filename = f"{stem}.{_digest(flags, inputs)}.so"

@@ -43,18 +43,7 @@ __all__ = [
 @functools.cache
 def _ops():
   """Returns the module of the C++ ops, or None where they cannot be built."""
-  path = build.library("word2vec")
-  try:
-    return tf.load_op_library(path) if path else None
-  except tf.errors.NotFoundError as error:
-    tf.get_logger().warning(
-      "The C++ ops of word2vec cannot be loaded, so that TensorFlow's own do "
-      "the same, far more slowly: %s. Delete %s, which builds it anew; CXX may "
-      "name another compiler.",
-      error,
-      path,
-    )
-    return None
+  return build.load("word2vec")
 
 
 def load_corpus(filename, min_count=5, window_size=5):

@@ -50,7 +50,7 @@ const Sigmoid& GetSigmoid() {
 // Calls f(M, first) for rows first .. first + M - 1, until there are all of
 // them; M is a constant for the compiler.
 template <typename F>
-W2V_INLINE void ForRows(int num_rows, const F& f) {
+VECTORS_INLINE void ForRows(int num_rows, const F& f) {
   for (int first = 0; first < num_rows; first += kMaxRows) {
     switch (std::min(num_rows - first, kMaxRows)) {
       case 1:
@@ -96,8 +96,8 @@ void AddLoss(const Window& w) {
 
 // errors = contexts . targets^T, the logits.
 template <typename... Vs>
-W2V_INLINE void SetLogits(const Window& w) {
-  ForRows(w.num_contexts, [&](auto rows, int first) W2V_INLINE_LAMBDA {
+VECTORS_INLINE void SetLogits(const Window& w) {
+  ForRows(w.num_contexts, [&](auto rows, int first) VECTORS_INLINE_LAMBDA {
     for (int j = 0; j < w.num_targets; ++j) {
       Dots<rows.value, Vs...>(w.contexts + first, w.targets[j], w.dim,
                               w.errors + j * w.num_contexts + first);
@@ -107,7 +107,7 @@ W2V_INLINE void SetLogits(const Window& w) {
 
 // From logits to the learning rate times the errors: 1 for the word itself, 0
 // for a negative, less what the model says.
-W2V_INLINE void SetErrors(const Window& w, const Sigmoid& sigmoid) {
+VECTORS_INLINE void SetErrors(const Window& w, const Sigmoid& sigmoid) {
   for (int i = 0; i < w.num_targets * w.num_contexts; ++i) {
     w.errors[i] = -w.learning_rate * sigmoid(w.errors[i]);
   }
@@ -116,62 +116,65 @@ W2V_INLINE void SetErrors(const Window& w, const Sigmoid& sigmoid) {
 
 // changes = errors^T . targets, what the contexts are to be changed by.
 template <typename... Vs>
-W2V_INLINE void SetChanges(const Window& w) {
-  ForRows(w.num_contexts, [&](auto rows, int first) W2V_INLINE_LAMBDA {
+VECTORS_INLINE void SetChanges(const Window& w) {
+  ForRows(w.num_contexts, [&](auto rows, int first) VECTORS_INLINE_LAMBDA {
     constexpr int M = decltype(rows)::value;
-    ForColumns<Vs...>(0, w.dim, [&](auto* type, int column) W2V_INLINE_LAMBDA {
-      using V = std::remove_pointer_t<decltype(type)>;
-      V sums[M] = {};
-      const float* errors = w.errors + first;
-      for (int j = 0; j < w.num_targets; ++j, errors += w.num_contexts) {
-        const V target = Load<V>(w.targets[j] + column);
-        for (int i = 0; i < M; ++i) sums[i] += errors[i] * target;
-      }
-      for (int i = 0; i < M; ++i) {
-        Store<V>(w.changes + (first + i) * w.dim + column, sums[i]);
-      }
-    });
+    ForColumns<Vs...>(
+        0, w.dim, [&](auto* type, int column) VECTORS_INLINE_LAMBDA {
+          using V = std::remove_pointer_t<decltype(type)>;
+          V sums[M] = {};
+          const float* errors = w.errors + first;
+          for (int j = 0; j < w.num_targets; ++j, errors += w.num_contexts) {
+            const V target = Load<V>(w.targets[j] + column);
+            for (int i = 0; i < M; ++i) sums[i] += errors[i] * target;
+          }
+          for (int i = 0; i < M; ++i) {
+            Store<V>(w.changes + (first + i) * w.dim + column, sums[i]);
+          }
+        });
   });
 }
 
 // targets += errors . contexts.
 template <typename... Vs>
-W2V_INLINE void UpdateTargets(const Window& w) {
-  ForRows(w.num_contexts, [&](auto rows, int first) W2V_INLINE_LAMBDA {
+VECTORS_INLINE void UpdateTargets(const Window& w) {
+  ForRows(w.num_contexts, [&](auto rows, int first) VECTORS_INLINE_LAMBDA {
     constexpr int M = decltype(rows)::value;
-    ForColumns<Vs...>(0, w.dim, [&](auto* type, int column) W2V_INLINE_LAMBDA {
-      using V = std::remove_pointer_t<decltype(type)>;
-      V contexts[M];
-      for (int i = 0; i < M; ++i) {
-        contexts[i] = Load<V>(w.contexts[first + i] + column);
-      }
-      const float* errors = w.errors + first;
-      for (int j = 0; j < w.num_targets; ++j, errors += w.num_contexts) {
-        V target = Load<V>(w.targets[j] + column);
-        for (int i = 0; i < M; ++i) target += errors[i] * contexts[i];
-        Store<V>(w.targets[j] + column, target);
-      }
-    });
+    ForColumns<Vs...>(
+        0, w.dim, [&](auto* type, int column) VECTORS_INLINE_LAMBDA {
+          using V = std::remove_pointer_t<decltype(type)>;
+          V contexts[M];
+          for (int i = 0; i < M; ++i) {
+            contexts[i] = Load<V>(w.contexts[first + i] + column);
+          }
+          const float* errors = w.errors + first;
+          for (int j = 0; j < w.num_targets; ++j, errors += w.num_contexts) {
+            V target = Load<V>(w.targets[j] + column);
+            for (int i = 0; i < M; ++i) target += errors[i] * contexts[i];
+            Store<V>(w.targets[j] + column, target);
+          }
+        });
   });
 }
 
 // contexts += changes.
 template <typename... Vs>
-W2V_INLINE void UpdateContexts(const Window& w) {
+VECTORS_INLINE void UpdateContexts(const Window& w) {
   for (int i = 0; i < w.num_contexts; ++i) {
     const float* const changes = w.changes + i * w.dim;
-    ForColumns<Vs...>(0, w.dim, [&](auto* type, int column) W2V_INLINE_LAMBDA {
-      using V = std::remove_pointer_t<decltype(type)>;
-      float* const context = w.contexts[i] + column;
-      Store<V>(context, Load<V>(context) + Load<V>(changes + column));
-    });
+    ForColumns<Vs...>(
+        0, w.dim, [&](auto* type, int column) VECTORS_INLINE_LAMBDA {
+          using V = std::remove_pointer_t<decltype(type)>;
+          float* const context = w.contexts[i] + column;
+          Store<V>(context, Load<V>(context) + Load<V>(changes + column));
+        });
   }
 }
 
 // One row may stand in a window several times: all reading is done before any
 // row of the same matrix is written, and what is written is added up.
 template <typename... Vs>
-W2V_INLINE void TrainWindow(const Window& w, const Sigmoid& sigmoid) {
+VECTORS_INLINE void TrainWindow(const Window& w, const Sigmoid& sigmoid) {
   SetLogits<Vs...>(w);
   if (w.loss != nullptr) AddLoss(w);
   SetErrors(w, sigmoid);
@@ -185,12 +188,11 @@ void TrainWindowScalar(const Window& w) {
 }
 
 #if defined(__x86_64__)
-__attribute__((target("avx2,fma"))) void TrainWindowAvx2(const Window& w) {
+VECTORS_AVX2 void TrainWindowAvx2(const Window& w) {
   TrainWindow<Float8, Float4, float>(w, GetSigmoid());
 }
 
-__attribute__((target("avx512f,avx512vl,avx512dq,avx2,fma"))) void
-TrainWindowAvx512(const Window& w) {
+VECTORS_AVX512 void TrainWindowAvx512(const Window& w) {
   TrainWindow<Float16, Float8, Float4, float>(w, GetSigmoid());
 }
 #endif
@@ -210,24 +212,6 @@ void Prefetch(const float* row, int dim) {
 }
 
 }  // namespace
-
-bool IsSupported(InstructionSet instructions) {
-  switch (instructions) {
-    case InstructionSet::kScalar:
-      return true;
-#if defined(__x86_64__)
-    case InstructionSet::kAvx2:
-      return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    case InstructionSet::kAvx512:
-      return __builtin_cpu_supports("avx512f") &&
-             __builtin_cpu_supports("avx512vl") &&
-             __builtin_cpu_supports("avx512dq") &&
-             IsSupported(InstructionSet::kAvx2);
-#endif
-    default:
-      return false;
-  }
-}
 
 SentenceTrainer::SentenceTrainer(InstructionSet instructions,
                                  const Embeddings& embeddings,

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "shared_vectors.h"
 #include "word2vec_random.h"
 
 namespace word2vec {
@@ -51,10 +52,7 @@ struct Window {
   Loss* loss;      // to add to, or null
 };
 
-// Which machine instructions to use.
-enum class InstructionSet { kScalar, kAvx2, kAvx512 };
-
-bool IsSupported(InstructionSet instructions);
+using vectors::InstructionSet;
 
 // Trains sentences; one object for each thread.
 //

@@ -1,68 +1,37 @@
-// Arithmetic on rows of floats, written once for all instruction sets.
-//
-// Functions take the vector types to use as template arguments, widest first
-// and `float` last: a row is gone through with the first type as far as it
-// reaches, from there with the second, and so on, so that no length needs
-// padding. They are inlined into functions that are compiled for one
-// instruction set.
+// Products of rows of floats; see shared_vectors.h for the template arguments.
 #ifndef ESTIMATORS_OPS_WORD2VEC_VECTORS_H_
 #define ESTIMATORS_OPS_WORD2VEC_VECTORS_H_
 
 #include <tuple>
 
+#include "shared_vectors.h"
+
 // Vectors never pass between functions, as all here are inlined.
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wpsabi"
 
-#define W2V_INLINE inline __attribute__((always_inline))
-#define W2V_INLINE_LAMBDA __attribute__((always_inline))
-
 namespace word2vec {
 
-// Vectors of the compiler (GCC and Clang).
-typedef float Float4 __attribute__((vector_size(16)));
-typedef float Float8 __attribute__((vector_size(32)));
-typedef float Float16 __attribute__((vector_size(64)));
+using vectors::Float16;
+using vectors::Float4;
+using vectors::Float8;
+using vectors::ForColumns;
+using vectors::kWidth;
+using vectors::Load;
+using vectors::Store;
 
 // Most rows that a function takes at once: what registers have room for.
 inline constexpr int kMaxRows = 8;
 
-template <typename V>
-inline constexpr int kWidth = sizeof(V) / sizeof(float);
-
-// Columns of a row, which need not be aligned.
-template <typename V>
-W2V_INLINE V Load(const float* columns) {
-  V v;
-  __builtin_memcpy(&v, columns, sizeof(v));
-  return v;
-}
-
-template <typename V>
-W2V_INLINE void Store(float* columns, const V& v) {
-  __builtin_memcpy(columns, &v, sizeof(v));
-}
-
-// Calls f(null pointer to V, column) for each V of a row of dim floats.
-template <typename V, typename... Narrower, typename F>
-W2V_INLINE void ForColumns(int column, int dim, const F& f) {
-  for (; column + kWidth<V> <= dim; column += kWidth<V>) {
-    f(static_cast<V*>(nullptr), column);
-  }
-  if constexpr (sizeof...(Narrower) > 0) {
-    ForColumns<Narrower...>(column, dim, f);
-  }
-}
-
 // A half of a vector; 0 is the first.
 template <typename Half, typename V>
-W2V_INLINE Half HalfOf(const V& v, int which) {
+VECTORS_INLINE Half HalfOf(const V& v, int which) {
   return Load<Half>(reinterpret_cast<const float*>(&v) + which * kWidth<Half>);
 }
 
 // The lanes of a vector added up into those of a narrower one.
 template <typename To, typename From>
-W2V_INLINE To Folded(const From& v) {
+VECTORS_INLINE To Folded(const From& v) {
   if constexpr (kWidth<From> == kWidth<To>) {
     return v;
   } else if constexpr (kWidth<From> == 16) {
@@ -78,8 +47,8 @@ W2V_INLINE To Folded(const From& v) {
 //
 // sums: what wider types have found in the columns before `column`, M of them.
 template <int M, typename V, typename... Narrower>
-W2V_INLINE void Dots(const float* const* rows, const float* row, int column,
-                     int dim, V* sums, float* products) {
+VECTORS_INLINE void Dots(const float* const* rows, const float* row, int column,
+                         int dim, V* sums, float* products) {
   for (; column + kWidth<V> <= dim; column += kWidth<V>) {
     const V value = Load<V>(row + column);
     for (int i = 0; i < M; ++i) sums[i] += value * Load<V>(rows[i] + column);
@@ -95,8 +64,8 @@ W2V_INLINE void Dots(const float* const* rows, const float* row, int column,
 }
 
 template <int M, typename V, typename... Narrower>
-W2V_INLINE void Dots(const float* const* rows, const float* row, int dim,
-                     float* products) {
+VECTORS_INLINE void Dots(const float* const* rows, const float* row, int dim,
+                         float* products) {
   V sums[M] = {};
   Dots<M, V, Narrower...>(rows, row, 0, dim, sums, products);
 }
