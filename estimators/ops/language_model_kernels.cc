@@ -223,6 +223,11 @@ absl::Status SoftmaxOf(OpKernelContext* context, Softmax* softmax) {
   return absl::OkStatus();
 }
 
+TensorShape ExponentialsShape(const Softmax& softmax) {
+  return TensorShape(
+      {NumSoftmaxBlocks(softmax.vocab_size), softmax.num_rows, kSoftmaxStride});
+}
+
 class SoftmaxLossesKernel : public VectorKernel {
  public:
   explicit SoftmaxLossesKernel(OpKernelConstruction* context)
@@ -238,8 +243,8 @@ class SoftmaxLossesKernel : public VectorKernel {
     float* const losses = Output(context, 0, TensorShape({rows}));
     SoftmaxMemory memory = {
         Output(context, 1,
-               differentiable_ ? TensorShape({rows, softmax.vocab_size})
-                               : TensorShape({0, 0})),
+               differentiable_ ? ExponentialsShape(softmax)
+                               : TensorShape({0, 0, 0})),
         Output(context, 2,
                TensorShape({NumSoftmaxBlocks(softmax.vocab_size), rows})),
         Output(context, 3, TensorShape({rows}))};
@@ -262,9 +267,7 @@ class SoftmaxLossesGradKernel : public VectorKernel {
     OP_REQUIRES_OK(context, SoftmaxOf(context, &softmax));
     const int64_t rows = softmax.num_rows;
     const int64_t num_blocks = NumSoftmaxBlocks(softmax.vocab_size);
-    OP_REQUIRES_OK(
-        context,
-        CheckShape(context, 4, TensorShape({rows, softmax.vocab_size})));
+    OP_REQUIRES_OK(context, CheckShape(context, 4, ExponentialsShape(softmax)));
     OP_REQUIRES_OK(context,
                    CheckShape(context, 5, TensorShape({num_blocks, rows})));
     OP_REQUIRES_OK(context, CheckShape(context, 6, TensorShape({rows})));

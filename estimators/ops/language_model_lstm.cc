@@ -137,7 +137,7 @@ void DifferentiateLstm(const Simd& simd, const Parallel& parallel,
   const int width = kTileVectors * simd.width;
   parallel(panels.num_panels(), [&](int64_t i) {
     const int panel = static_cast<int>(i);
-    panels.Pack(all, panel);
+    panels.Pack(all, panel, panel + 1);
     panels.Multiply(lstm.input_dim, Transposed(lstm.inputs, lstm.input_dim), 0,
                     num_rows, panel, gradients.kernel, num_gates, false);
     // The state before the first step, then those before the others.

@@ -53,7 +53,7 @@ absl::Status SoftmaxShape(InferenceContext* c) {
   TF_RETURN_IF_ERROR(Check(c, 2, c->Vector(vocab_size)));
   TF_RETURN_IF_ERROR(Check(c, 3, c->Vector(rows)));
   c->set_output(0, c->Vector(rows));
-  c->set_output(1, c->Matrix(c->UnknownDim(), c->UnknownDim()));
+  c->set_output(1, c->UnknownShapeOfRank(3));
   c->set_output(2, c->Matrix(c->UnknownDim(), rows));
   c->set_output(3, c->Vector(rows));
   return absl::OkStatus();

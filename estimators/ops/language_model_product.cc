@@ -52,20 +52,34 @@ Panels::Panels(const Simd& simd, int depth, int num_columns)
       width_(kTileVectors * simd.width),
       depth_(depth),
       num_columns_(num_columns),
-      data_(static_cast<size_t>(num_panels()) * depth * width_) {}
+      data_(new float[static_cast<size_t>(num_panels()) * depth * width_]) {}
 
-void Panels::Pack(const View& b, int panel) {
-  const int column = panel * width_;
-  const int columns = std::min(width_, num_columns_ - column);
-  float* to = data_.data() + static_cast<ptrdiff_t>(panel) * depth_ * width_;
-  const float* from = b.data + column * b.column;
-  for (int k = 0; k < depth_; ++k, to += width_, from += b.row) {
-    if (b.column == 1) {
-      std::memcpy(to, from, columns * sizeof(float));
-    } else {
-      for (int j = 0; j < columns; ++j) to[j] = from[j * b.column];
+void Panels::Pack(const View& b, int first_panel, int last_panel) {
+  const int first = first_panel * width_;
+  const int last = std::min(last_panel * width_, num_columns_);
+  const ptrdiff_t size = static_cast<ptrdiff_t>(depth_) * width_;
+  // In the order in which b lies in memory, for the sake of the cache.
+  if (b.column == 1) {
+    for (int k = 0; k < depth_; ++k) {
+      for (int column = first; column < last; column += width_) {
+        std::memcpy(data_.get() + column / width_ * size + k * width_,
+                    b.data + k * b.row + column,
+                    std::min(width_, last - column) * sizeof(float));
+      }
     }
-    std::fill(to + columns, to + width_, 0.0f);
+  } else {
+    for (int column = first; column < last; ++column) {
+      const float* const from = b.data + column * b.column;
+      float* const to = data_.get() + column / width_ * size + column % width_;
+      for (int k = 0; k < depth_; ++k) to[k * width_] = from[k * b.row];
+    }
+  }
+  const int beyond = num_columns_ % width_;
+  if (last == num_columns_ && beyond) {
+    float* const to = data_.get() + num_columns_ / width_ * size;
+    for (int k = 0; k < depth_; ++k) {
+      std::fill(to + k * width_ + beyond, to + (k + 1) * width_, 0.0f);
+    }
   }
 }
 
@@ -74,7 +88,7 @@ void Panels::Multiply(int num_rows, const View& a, int first, int depth,
   const int column = panel * width_;
   const ptrdiff_t row = static_cast<ptrdiff_t>(panel) * depth_ + first;
   MultiplyPadded(simd_, num_rows, std::min(width_, num_columns_ - column),
-                 depth, a, data_.data() + row * width_, width_, c + column,
+                 depth, a, data_.get() + row * width_, width_, c + column,
                  c_row, add);
 }
 
@@ -86,8 +100,12 @@ void Panels::Multiply(int num_rows, const View& a, float* c, ptrdiff_t c_row,
 }
 
 void PackAll(const View& b, const Parallel& parallel, Panels* panels) {
-  parallel(panels->num_panels(),
-           [&](int64_t panel) { panels->Pack(b, static_cast<int>(panel)); });
+  constexpr int kPanels = 4;
+  const int num_panels = panels->num_panels();
+  parallel((num_panels + kPanels - 1) / kPanels, [&](int64_t i) {
+    const int first = static_cast<int>(i) * kPanels;
+    panels->Pack(b, first, std::min(first + kPanels, num_panels));
+  });
 }
 
 }  // namespace language_model

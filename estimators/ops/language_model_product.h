@@ -8,7 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <vector>
+#include <memory>
 
 #include "language_model_simd.h"
 
@@ -43,8 +43,8 @@ class Panels {
 
   int num_panels() const { return (num_columns_ + width_ - 1) / width_; }
 
-  // Takes over the columns of one panel.
-  void Pack(const View& b, int panel);
+  // Takes over the columns of some panels.
+  void Pack(const View& b, int first_panel, int last_panel);
 
   // c[:, panel] (+)= a b[:, panel], for num_rows of a and c.
   //
@@ -61,7 +61,7 @@ class Panels {
   int width_;
   int depth_;
   int num_columns_;
-  std::vector<float> data_;
+  std::unique_ptr<float[]> data_;  // as it comes, without zeros
 };
 
 // c[:, :num_columns] (+)= a b, where rows of b have room for whole vectors.

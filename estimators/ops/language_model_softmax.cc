@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 #include <vector>
 
 namespace language_model {
@@ -9,9 +10,6 @@ namespace {
 
 // Rows whose logits of a block fit into the cache.
 constexpr int kRows = 400;
-// A row of logits has room for whole vectors, and the distance of two is no
-// power of two, which would put them in the same place of the cache.
-constexpr int kStride = kSoftmaxBlock + 32;
 // The gradient of hidden is a sum over the blocks. So many sums are made side
 // by side, a number that must not depend on that of the threads.
 constexpr int kParts = 8;
@@ -33,16 +31,13 @@ Block BlockAt(const Softmax& softmax, int index) {
 void RunBlock(const Simd& simd, const Softmax& softmax, const float* bias,
               const Block& block, int first_row, int num_rows,
               const SoftmaxMemory& memory, float* sums, float* target_logits) {
-  std::vector<float> scratch;
-  float* logits;
-  ptrdiff_t stride;
-  if (memory.exponentials) {
-    stride = softmax.vocab_size;
-    logits = memory.exponentials + first_row * stride + block.first;
-  } else {
-    stride = kStride;
-    scratch.resize(num_rows * stride);
-    logits = scratch.data();
+  const ptrdiff_t place =
+      static_cast<ptrdiff_t>(block.index) * softmax.num_rows + first_row;
+  std::unique_ptr<float[]> scratch;
+  float* logits = memory.exponentials + place * kSoftmaxStride;
+  if (memory.exponentials == nullptr) {
+    scratch.reset(new float[num_rows * kSoftmaxStride]);
+    logits = scratch.get();
   }
   const View hidden =
       RowMajor(softmax.hidden + static_cast<ptrdiff_t>(first_row) * softmax.dim,
@@ -50,15 +45,10 @@ void RunBlock(const Simd& simd, const Softmax& softmax, const float* bias,
   Panels weights(simd, softmax.dim, block.size);
   const View columns =
       RowMajor(softmax.weights + block.first, softmax.vocab_size);
-  for (int panel = 0; panel < weights.num_panels(); ++panel) {
-    weights.Pack(columns, panel);
-    weights.Multiply(num_rows, hidden, 0, softmax.dim, panel, logits, stride,
-                     false);
-  }
-  const ptrdiff_t place =
-      static_cast<ptrdiff_t>(block.index) * softmax.num_rows + first_row;
+  weights.Pack(columns, 0, weights.num_panels());
+  weights.Multiply(num_rows, hidden, logits, kSoftmaxStride, false);
   for (int r = 0; r < num_rows; ++r) {
-    float* const row = logits + r * stride;
+    float* const row = logits + r * kSoftmaxStride;
     const int target = softmax.targets[first_row + r] - block.first;
     if (target >= 0 && target < block.size) {
       target_logits[first_row + r] = row[target] + bias[block.first + target];
@@ -108,7 +98,8 @@ class BlockGradient {
   BlockGradient(const Simd& simd, const Softmax& softmax)
       : simd_(simd),
         softmax_(softmax),
-        dlogits_(static_cast<size_t>(softmax.num_rows) * kStride) {}
+        dlogits_(new float[static_cast<size_t>(softmax.num_rows) *
+                           kSoftmaxStride]()) {}
 
   // Sets the block's gradients of weights and bias, and adds to `dhidden`.
   void Run(const Block& block, const SoftmaxMemory& memory,
@@ -118,16 +109,15 @@ class BlockGradient {
     const int rows = softmax_.num_rows;
     const int dim = softmax_.dim;
     MultiplyPadded(simd_, dim, block.size, rows,
-                   Transposed(softmax_.hidden, dim), dlogits_.data(), kStride,
-                   gradients.weights + block.first, softmax_.vocab_size, false);
+                   Transposed(softmax_.hidden, dim), dlogits_.get(),
+                   kSoftmaxStride, gradients.weights + block.first,
+                   softmax_.vocab_size, false);
     Panels weights(simd_, block.size, dim);
     const View columns =
         Transposed(softmax_.weights + block.first, softmax_.vocab_size);
-    for (int panel = 0; panel < weights.num_panels(); ++panel) {
-      weights.Pack(columns, panel);
-      weights.Multiply(rows, RowMajor(dlogits_.data(), kStride), 0, block.size,
-                       panel, dhidden, dim, add);
-    }
+    weights.Pack(columns, 0, weights.num_panels());
+    weights.Multiply(rows, RowMajor(dlogits_.get(), kSoftmaxStride), dhidden,
+                     dim, add);
   }
 
  private:
@@ -135,16 +125,14 @@ class BlockGradient {
                  const float* loss_gradients, float* dbias) {
     std::fill_n(dbias, block.size, 0.0f);
     const int rows = softmax_.num_rows;
+    const ptrdiff_t place = static_cast<ptrdiff_t>(block.index) * rows;
     for (int n = 0; n < rows; ++n) {
-      const float maximum =
-          memory.maxima[static_cast<ptrdiff_t>(block.index) * rows + n];
       const float gradient = loss_gradients[n];
-      const float factor = gradient * std::exp(maximum - memory.log_sums[n]);
-      float* const row = dlogits_.data() + static_cast<ptrdiff_t>(n) * kStride;
-      simd_.scaled(memory.exponentials +
-                       static_cast<ptrdiff_t>(n) * softmax_.vocab_size +
-                       block.first,
-                   factor, block.size, row, dbias);
+      const float factor =
+          gradient * std::exp(memory.maxima[place + n] - memory.log_sums[n]);
+      float* const row = dlogits_.get() + n * kSoftmaxStride;
+      simd_.scaled(memory.exponentials + (place + n) * kSoftmaxStride, factor,
+                   block.size, row, dbias);
       const int target = softmax_.targets[n] - block.first;
       if (target >= 0 && target < block.size) {
         row[target] -= gradient;
@@ -155,7 +143,7 @@ class BlockGradient {
 
   const Simd& simd_;
   const Softmax& softmax_;
-  std::vector<float> dlogits_;
+  std::unique_ptr<float[]> dlogits_;
 };
 
 }  // namespace

@@ -11,6 +11,10 @@ namespace language_model {
 // of a block are still in the cache when they are needed again.
 inline constexpr int kSoftmaxBlock = 256;
 
+// A row of logits of a block has room for whole vectors, and the distance of
+// two is no power of two, which would put them in the same place of the cache.
+inline constexpr int kSoftmaxStride = kSoftmaxBlock + 32;
+
 inline int NumSoftmaxBlocks(int vocab_size) {
   return (vocab_size + kSoftmaxBlock - 1) / kSoftmaxBlock;
 }
@@ -27,9 +31,10 @@ struct Softmax {
 
 // What the gradient needs of the forward pass.
 struct SoftmaxMemory {
-  float* exponentials;  // [N, V], exp(logit - the maximum of its block)
-  float* maxima;        // [number of blocks, N]
-  float* log_sums;      // [N], log of the sum of exp(logit)
+  // [number of blocks, N, kSoftmaxStride], exp(logit - the block's maximum)
+  float* exponentials;
+  float* maxima;    // [number of blocks, N]
+  float* log_sums;  // [N], log of the sum of exp(logit)
 };
 
 // Sets losses[n] = log_sums[n] - the logit of the target of n. Without room for
