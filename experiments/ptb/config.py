@@ -178,6 +178,9 @@ def published(model="small", **changes):
 def model_params(config, vocab_size, steps_per_epoch, backend):
   """Returns the `params` of the model function, a dictionary.
 
+  Without changes an evaluation writes no sample text: that needs the vocab.txt
+  of a model_dir.
+
   Args:
     config: a Config.
     vocab_size: int, the words of the vocabulary.
@@ -189,5 +192,5 @@ def model_params(config, vocab_size, steps_per_epoch, backend):
     "vocab_size": vocab_size,
     "steps_per_epoch": steps_per_epoch,
     "rnn_backend": backend,
-    "sample_words": 50,
+    "sample_words": 0,
   }

@@ -10,11 +10,14 @@ import math
 
 from absl import app, flags
 
-from experiments.ptb import inputs, options, vocabulary
+from experiments.ptb import inputs, options, serving, vocabulary
 from experiments.ptb.model import EpochSchedule
 from experiments.ptb.reports import EpochReport
 
 FLAGS = flags.FLAGS
+SAMPLE_WORDS = 50  # Of the text that TensorBoard shows.
+# How far a self test may be above the perplexity that is in its text.
+SELF_TEST_RATIO = 1.02
 define_flags = options.define_flags
 config_from_flags = options.config_from_flags
 
@@ -33,7 +36,9 @@ def run(config):
   corpus, entropy = inputs.load(config)
   steps_per_epoch = inputs.steps_per_epoch(corpus, config)
   vocabulary.write(settings.model_dir, corpus.vocabulary)
-  estimator = options.estimator_of(config, settings, corpus, steps_per_epoch)
+  estimator = options.estimator_of(
+    config, settings, corpus, steps_per_epoch, sample_words=SAMPLE_WORDS
+  )
   report = EpochReport(steps_per_epoch, config.batch_size * config.num_steps)
   metrics = _train(config, estimator, corpus, steps_per_epoch, report)
   metrics["test_perplexity"] = _test(config, estimator, corpus)
@@ -43,6 +48,8 @@ def run(config):
   metrics["seconds"] = round(report.seconds, 2)
   if entropy is not None:
     metrics["true_perplexity"] = inputs.perplexity_of(entropy)
+  if config.export_dir:
+    metrics["export"] = serving.export_model(estimator, config.export_dir)
   if config.model_dir:
     print(f"Saving model to {config.model_dir}.", flush=True)
   return metrics
@@ -115,7 +122,16 @@ def main(argv):
     config = config_from_flags(FLAGS)
     metrics = run(config)
   print(json.dumps(metrics), flush=True)
-  return 0
+  return 0 if _is_learned(metrics) else 1
+
+
+def _is_learned(metrics):
+  """Whether a run was no self test, or one that came out well."""
+  if "true_perplexity" not in metrics:
+    return True
+  return (
+    metrics["test_perplexity"] < SELF_TEST_RATIO * metrics["true_perplexity"]
+  )
 
 
 if __name__ == "__main__":

@@ -18,57 +18,19 @@ import keras
 import tensorflow as tf
 
 from estimators import EstimatorSpec, ModeKeys, minimize, once
-from estimators.ops import language_model
-from experiments.ptb import recurrent
+from estimators.summaries import when_recorded
+from experiments.ptb import generation, network, serving, vocabulary
 from experiments.ptb.carry import Carry
 
 
 @once
-def network(params):
-  """Returns the layers; 4,651,600 parameters of `small` with 10,000 words.
-
-  Returns:
-    {"embedding": [V, H], "rnn": list of L recurrent layers, "softmax": dense
-    layer [H, V]}, all built.
-  """
-  policy = "mixed_bfloat16" if params["use_fp16"] else "float32"
-  units, vocab_size = params["hidden_size"], params["vocab_size"]
-  bound = params["init_scale"]
-  uniform = keras.initializers.RandomUniform
-  embedding = keras.layers.Embedding(
-    vocab_size, units, uniform(-bound, bound), dtype=policy, name="embedding"
-  )
-  embedding.build()
-  softmax = keras.layers.Dense(
-    vocab_size,
-    kernel_initializer=uniform(-bound, bound),
-    bias_initializer=uniform(-bound, bound),
-    dtype="float32",
-    name="softmax",
-  )
-  softmax.build([None, units])
-  layers = [
-    recurrent.layer(params["cell"], units, units, bound, policy)
-    for _ in range(params["num_layers"])
-  ]
-  return {"embedding": embedding, "rnn": layers, "softmax": softmax}
-
-
-@once
-def dropout(params):
-  """Returns the layers' dropouts: of the words' vectors, and of each output."""
-  rate = 1 - params["keep_prob"]
-  return [keras.layers.Dropout(rate) for _ in range(params["num_layers"] + 1)]
-
-
-@once
 def training_carry(params):
-  return Carry(state_shape(params), name="training_carry")
+  return Carry(network.state_shape(params), name="training_carry")
 
 
 @once
 def evaluation_carry(params):
-  return Carry(state_shape(params), name="evaluation_carry")
+  return Carry(network.state_shape(params), name="evaluation_carry")
 
 
 @once
@@ -96,89 +58,64 @@ class EpochSchedule(keras.optimizers.schedules.LearningRateSchedule):
     return {"params": self._params}
 
 
-def state_shape(params, batch_size=None):
-  """Returns [L, S, B, H]; B is params["batch_size"] when not given."""
-  return [
-    params["num_layers"],
-    recurrent.NUM_STATES[params["cell"]],
-    params["batch_size"] if batch_size is None else batch_size,
-    params["hidden_size"],
-  ]
-
-
-def run_layers(params, ids, state, training=False):
-  """Runs the layers over words.
-
-  Args:
-    params: the params of the model function.
-    ids: int32 or int64 [T, B].
-    state: float32 [L, S, B, H], before the first word.
-    training: bool, whether to apply dropout.
-
-  Returns:
-    (outputs float32 [T, B, H] of the last layer, state after the last word).
-  """
-  net = network(params)
-  drops = [tf.identity] * (params["num_layers"] + 1)
-  if training and params["keep_prob"] < 1:
-    drops = [lambda x, drop=d: drop(x, training=True) for d in dropout(params)]
-  # A gather of the variable itself reads the rows that it needs alone.
-  vectors = tf.gather(net["embedding"].embeddings.value, ids)
-  x = drops[0](tf.cast(vectors, net["rnn"][0].compute_dtype))
-  states = []
-  for i, layer in enumerate(net["rnn"]):
-    x, last = recurrent.run(layer, x, state[i], params["rnn_backend"])
-    x = drops[i + 1](x)
-    states.append(last)
-  return tf.cast(x, tf.float32), tf.stack(states)
-
-
-def word_losses(params, outputs, targets):
-  """Returns -log p of each word, float32 [T, B], in nats.
-
-  Args:
-    params: the params of the model function.
-    outputs: float32 [T, B, H], from `run_layers`.
-    targets: int32 [T, B], the words to come.
-  """
-  softmax = network(params)["softmax"]
-  losses = language_model.softmax_losses(
-    tf.reshape(outputs, [-1, outputs.shape[-1]]),
-    softmax.kernel.value,
-    softmax.bias.value,
-    tf.reshape(targets, [-1]),
-  )
-  return tf.reshape(losses, tf.shape(targets))
-
-
-def next_logits(params, output):
-  """Returns the logits of the next word, float32 [B, V].
-
-  Args:
-    params: the params of the model function.
-    output: float32 [B, H], what the last layer gave for the word before.
-  """
-  softmax = network(params)["softmax"]
-  return tf.matmul(output, softmax.kernel.value) + softmax.bias.value
-
-
-def model_fn(features, labels, mode, params):
+def model_fn(features, labels, mode, params, config):
   """See the module's text."""
+  vocabulary_path = vocabulary.path_in(config.model_dir)
+  if mode == ModeKeys.PREDICT:
+    return serving.prediction_spec(features, params, vocabulary_path)
   training = mode == ModeKeys.TRAIN
   carry = (training_carry if training else evaluation_carry)(params)
+  net = network.network(params)
   ids, targets = tf.transpose(features["words"]), tf.transpose(labels)
-  outputs, state = run_layers(
-    params, ids, carry.state_before(features["is_first"]), training
+  outputs, state = network.run_layers(
+    net,
+    ids,
+    carry.state_before(features["is_first"]),
+    params["rnn_backend"],
+    network.dropout(params) if training else None,
   )
-  losses = word_losses(params, outputs, targets)
+  losses = network.word_losses(net, outputs, targets)
   loss = tf.reduce_sum(tf.reduce_mean(losses, axis=1))
   carry.update_state(
     tf.stop_gradient(state), loss, tf.shape(ids)[0], features["is_first"]
   )
   if not training:
+    if params["sample_words"]:
+      _write_sample(params, vocabulary_path)
     return EstimatorSpec(mode, loss=loss, eval_metric_ops={"perplexity": carry})
   perplexity = tf.cast(carry.result(), tf.float32)
   tf.identity(perplexity, name="perplexity")  # For `reports.py`.
   tf.summary.scalar("perplexity", perplexity)
   update = minimize(loss, optimizer(params), clip_norm=params["max_grad_norm"])
   return EstimatorSpec(mode, loss=loss, train_op=update)
+
+
+def _write_sample(params, vocabulary_path):
+  """Writes a text that the model makes up, where summaries are recorded.
+
+  The same numbers are drawn each time, so that the texts show the model's ways.
+  """
+  tables = vocabulary.vocabulary_tables(vocabulary_path)
+  begin = vocabulary.ids_of(tables, tf.constant([[vocabulary.END]]))
+  net = network.network(params)
+
+  def step(ids, state):
+    outputs, state = network.run_layers(
+      net, tf.transpose(ids), state, params["rnn_backend"]
+    )
+    return network.next_logits(net, outputs[-1]), state
+
+  def write():
+    ids = generation.generate(
+      step,
+      tf.zeros(network.state_shape(params, batch_size=1)),
+      begin,
+      params["sample_words"],
+      seed=params["seed"],
+    )
+    words = tables["words"].lookup(tf.cast(ids[0], tf.int64))
+    text = tf.strings.reduce_join(words, separator=" ")
+    lines = tf.strings.regex_replace(text, f" ?{vocabulary.END} ?", "\n\n")
+    tf.summary.text("sample", lines)
+
+  when_recorded(write)

@@ -105,7 +105,8 @@ def run(layer, inputs, state, backend):
     "unrolled_xla": _unrolled_xla,
     "block": _block,
   }[backend](layer, inputs, tf.cast(state, inputs.dtype))
-  return outputs, tf.cast(last, tf.float32)
+  # The shape is lost on some of the ways.
+  return outputs, tf.ensure_shape(tf.cast(last, tf.float32), state.shape)
 
 
 def _weights(layer, dtype):

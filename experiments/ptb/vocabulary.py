@@ -58,3 +58,30 @@ def vocabulary_tables(path):
     "ids": tf.lookup.StaticHashTable(ids, -1),
     "words": tf.lookup.StaticHashTable(words, UNKNOWN),
   }
+
+
+def ids_of(tables, words):
+  """Returns the ids of words; `UNKNOWN` stands for those that are not there.
+
+  Args:
+    tables: what `vocabulary_tables` returns.
+    words: string tensor.
+
+  Returns:
+    int32 tensor of the same shape. Computing it fails with
+    `tf.errors.InvalidArgumentError` at an unknown word where the vocabulary
+    has no `UNKNOWN`.
+  """
+  found = tables["ids"].lookup(words)
+  found = tf.where(found < 0, tables["ids"].lookup(tf.constant(UNKNOWN)), found)
+  is_lost = found < 0
+  check = tf.debugging.Assert(
+    tf.logical_not(tf.reduce_any(is_lost)),
+    [
+      f"words must be in the vocabulary, as it has no {UNKNOWN}, but these are "
+      "not; leave them out:",
+      tf.boolean_mask(words, is_lost),
+    ],
+  )
+  with tf.control_dependencies([check]):
+    return tf.cast(found, tf.int32)
