@@ -1,7 +1,7 @@
 #include "language_model_lstm.h"
 
 #include <algorithm>
-#include <cstring>
+#include <memory>
 
 namespace language_model {
 namespace {
@@ -16,16 +16,16 @@ void ForRows(const Simd& simd, const Parallel& parallel, int batch_size,
   });
 }
 
-// c = a b, the rows of a and c in parallel.
-void MultiplyInParallel(const Parallel& parallel, int num_rows, const View& a,
-                        const Panels& b, float* c, ptrdiff_t c_row) {
-  constexpr int kRows = 40;
-  parallel((num_rows + kRows - 1) / kRows, [&](int64_t i) {
-    const ptrdiff_t first = i * kRows;
-    b.Multiply(std::min<int>(kRows, num_rows - first),
-               {a.data + first * a.row, a.row, a.column}, c + first * c_row,
-               c_row, false);
-  });
+// c = a b for the rows of some examples of a batch, at all steps.
+void MultiplyAllSteps(const Lstm& lstm, int first, int num_rows, const View& a,
+                      const Panels& b, float* c, ptrdiff_t c_row) {
+  for (int panel = 0; panel < b.num_panels(); ++panel) {
+    for (int t = 0; t < lstm.num_steps; ++t) {
+      const ptrdiff_t row = static_cast<ptrdiff_t>(t) * lstm.batch_size + first;
+      b.Multiply(num_rows, {a.data + row * a.row, a.row, a.column}, 0,
+                 b.depth(), panel, c + row * c_row, c_row, false);
+    }
+  }
 }
 
 // The state before step t.
@@ -41,17 +41,16 @@ void RunLstm(const Simd& simd, const Parallel& parallel, const Lstm& lstm,
   const int units = lstm.num_units;
   const ptrdiff_t num_gates = 4 * static_cast<ptrdiff_t>(units);
   const ptrdiff_t state_size = lstm.batch_size * static_cast<ptrdiff_t>(units);
-  {
-    Panels kernel(simd, lstm.input_dim, num_gates);
-    PackAll(RowMajor(lstm.kernel, num_gates), parallel, &kernel);
-    MultiplyInParallel(parallel, lstm.num_steps * lstm.batch_size,
-                       RowMajor(lstm.inputs, lstm.input_dim), kernel,
-                       outputs.gates, num_gates);
-  }
+  Panels kernel(simd, lstm.input_dim, num_gates);
   Panels recurrent(simd, units, num_gates);
-  PackAll(RowMajor(lstm.recurrent_kernel, num_gates), parallel, &recurrent);
+  PackAll({{RowMajor(lstm.kernel, num_gates), &kernel},
+           {RowMajor(lstm.recurrent_kernel, num_gates), &recurrent}},
+          parallel);
 
   ForRows(simd, parallel, lstm.batch_size, [&](int first, int num_rows) {
+    MultiplyAllSteps(lstm, first, num_rows,
+                     RowMajor(lstm.inputs, lstm.input_dim), kernel,
+                     outputs.gates, num_gates);
     const ptrdiff_t offset = static_cast<ptrdiff_t>(first) * units;
     for (int t = 0; t < lstm.num_steps; ++t) {
       const float* const h =
@@ -74,7 +73,8 @@ void RunLstm(const Simd& simd, const Parallel& parallel, const Lstm& lstm,
 
 namespace {
 
-// Sets the gradients of the sums of all gates, and of the first state.
+// Sets the gradients of the sums of all gates, of the inputs and of the first
+// state.
 void SetGateGradients(const Simd& simd, const Parallel& parallel,
                       const Lstm& lstm, const LstmOutputs& outputs,
                       const LstmOutputGradients& output_gradients,
@@ -82,8 +82,11 @@ void SetGateGradients(const Simd& simd, const Parallel& parallel,
   const int units = lstm.num_units;
   const ptrdiff_t num_gates = 4 * static_cast<ptrdiff_t>(units);
   const ptrdiff_t state_size = lstm.batch_size * static_cast<ptrdiff_t>(units);
+  Panels kernel(simd, num_gates, lstm.input_dim);
   Panels recurrent(simd, num_gates, units);
-  PackAll(Transposed(lstm.recurrent_kernel, num_gates), parallel, &recurrent);
+  PackAll({{Transposed(lstm.kernel, num_gates), &kernel},
+           {Transposed(lstm.recurrent_kernel, num_gates), &recurrent}},
+          parallel);
   std::fill_n(gradients.first_h, state_size, 0.0f);
   std::fill_n(gradients.first_c, state_size, 0.0f);
 
@@ -110,6 +113,8 @@ void SetGateGradients(const Simd& simd, const Parallel& parallel,
       recurrent.Multiply(num_rows, RowMajor(dgates + 4 * now, num_gates), dh,
                          units, false);
     }
+    MultiplyAllSteps(lstm, first, num_rows, RowMajor(dgates, num_gates), kernel,
+                     gradients.inputs, lstm.input_dim);
   });
 }
 
@@ -123,17 +128,11 @@ void DifferentiateLstm(const Simd& simd, const Parallel& parallel,
   const int batch_size = lstm.batch_size;
   const int num_rows = lstm.num_steps * batch_size;
   const ptrdiff_t num_gates = 4 * static_cast<ptrdiff_t>(units);
-  std::vector<float> dgates(num_rows * num_gates);
+  const std::unique_ptr<float[]> dgates(new float[num_rows * num_gates]);
   SetGateGradients(simd, parallel, lstm, outputs, output_gradients,
-                   dgates.data(), gradients);
-  {
-    Panels kernel(simd, num_gates, lstm.input_dim);
-    PackAll(Transposed(lstm.kernel, num_gates), parallel, &kernel);
-    MultiplyInParallel(parallel, num_rows, RowMajor(dgates.data(), num_gates),
-                       kernel, gradients.inputs, lstm.input_dim);
-  }
+                   dgates.get(), gradients);
   Panels panels(simd, num_rows, num_gates);
-  const View all = RowMajor(dgates.data(), num_gates);
+  const View all = RowMajor(dgates.get(), num_gates);
   const int width = kTileVectors * simd.width;
   parallel(panels.num_panels(), [&](int64_t i) {
     const int panel = static_cast<int>(i);

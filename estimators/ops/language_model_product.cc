@@ -99,12 +99,15 @@ void Panels::Multiply(int num_rows, const View& a, float* c, ptrdiff_t c_row,
   }
 }
 
-void PackAll(const View& b, const Parallel& parallel, Panels* panels) {
-  constexpr int kPanels = 4;
-  const int num_panels = panels->num_panels();
-  parallel((num_panels + kPanels - 1) / kPanels, [&](int64_t i) {
-    const int first = static_cast<int>(i) * kPanels;
-    panels->Pack(b, first, std::min(first + kPanels, num_panels));
+void PackAll(const std::vector<Packing>& packings, const Parallel& parallel) {
+  constexpr int kParts = 4;
+  parallel(kParts * static_cast<int64_t>(packings.size()), [&](int64_t i) {
+    const Packing& packing = packings[i / kParts];
+    const int64_t part = i % kParts;
+    const int64_t num_panels = packing.panels->num_panels();
+    packing.panels->Pack(packing.b,
+                         static_cast<int>(part * num_panels / kParts),
+                         static_cast<int>((part + 1) * num_panels / kParts));
   });
 }
 

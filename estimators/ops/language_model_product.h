@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <vector>
 
 #include "language_model_simd.h"
 
@@ -41,6 +42,7 @@ class Panels {
   // Room for depth x num_columns.
   Panels(const Simd& simd, int depth, int num_columns);
 
+  int depth() const { return depth_; }
   int num_panels() const { return (num_columns_ + width_ - 1) / width_; }
 
   // Takes over the columns of some panels.
@@ -69,8 +71,12 @@ void MultiplyPadded(const Simd& simd, int num_rows, int num_columns, int depth,
                     const View& a, const float* b, ptrdiff_t b_row, float* c,
                     ptrdiff_t c_row, bool add);
 
-// Packs all panels.
-void PackAll(const View& b, const Parallel& parallel, Panels* panels);
+// Packs all panels of some matrices.
+struct Packing {
+  View b;
+  Panels* panels;
+};
+void PackAll(const std::vector<Packing>& packings, const Parallel& parallel);
 
 }  // namespace language_model
 
