@@ -6,6 +6,7 @@
     python -m tools.benchmark census --data_dir=~/data/census --epochs=2
     python -m tools.benchmark word2vec --train_data=text8 --rounds=3
     python -m tools.benchmark cifar10 --readme
+    python -m tools.benchmark ptb --peer_python=~/torch/bin/python --rounds=3
 
 `census` compares the canned estimators, with all of their defaults, on the
 columns of the wide & deep tutorial; see benchmark_census.py. `word2vec`
@@ -13,7 +14,10 @@ compares the C++ ops with gensim on a text, and with --eval_data also by the
 analogies that both get right; see benchmark_word2vec.py. `cifar10` compares
 input pipelines, training, and two worker processes with one, on invented
 images; see benchmark_cifar10.py, benchmark_cifar10_training.py and
-benchmark_workers.py.
+benchmark_workers.py. `ptb` compares ways to run the small language model with
+one another, with Keras's layers and with PyTorch, and ways to evaluate it, on
+the Penn Treebank or random words; see benchmark_ptb.py,
+benchmark_ptb_evaluation.py and benchmark_ptb_parts.py.
 
 In `runner` all train the same network on the same invented images: 6,000 rows
 of 784 numbers, batches of 100, plain SGD at 0.001. The Estimator, the
@@ -26,16 +30,20 @@ where
     Estimators from the 20th step of a call to its last;
   *_train_call: steps per second of a whole call, with its checkpoints;
   *_rows, *_rows_call: the same in rows per second;
-  *_words, *_mb, *_right: of word2vec, words of the text per second of training,
-    the most memory, and the share of the analogies that are right;
+  *_words: words of the text per second of training, or of ptb's *_eval_words of
+    evaluation;
+  *_mb, *_right: of word2vec, the most memory, and the share of the analogies
+    that are right;
   *_images: images per second; *_cpu: milliseconds of processor time per batch;
+  ptb_*_ms: milliseconds of a part of a training step;
   *_evaluate_6000, *_predict_1: seconds of a call that is not the first;
   *_over_*: how many times faster the first is, the median over the rounds; of
     *_mb how many times as much it takes.
 
 tf.estimator needs a Python of its own, as it ended with TensorFlow 2.15:
-`pip install tensorflow==2.15.1` in a Python 3.11 environment. With --readme the
-lines also go into the top README, between the markers of their model.
+`pip install tensorflow==2.15.1` in a Python 3.11 environment; so does PyTorch,
+as it is no dependency: `pip install torch`. With --readme the lines also go
+into the top README, between the markers of their model.
 """
 
 import collections
@@ -49,6 +57,7 @@ from tools import (
   benchmark_census,
   benchmark_cifar10,
   benchmark_cifar10_training,
+  benchmark_ptb,
   benchmark_word2vec,
   benchmark_workers,
 )
@@ -64,6 +73,7 @@ from tools.results_table import measured_on, split_at_markers
 
 DEFAULT_STEPS = {"softmax": 5000, "cnn": 200}
 CIFAR10_STEPS = 200
+PTB_STEPS = 60
 STEPS_PER_EXECUTION = 50
 
 # Which measurements are compared, and whether more is faster.
@@ -86,6 +96,7 @@ RATIOS = (
   | benchmark_cifar10.RATIOS
   | benchmark_cifar10_training.RATIOS
   | benchmark_workers.RATIOS
+  | benchmark_ptb.RATIOS
 )
 # By how the names of measurements end.
 _UNITS = {
@@ -96,6 +107,7 @@ _UNITS = {
   "_right": "%",
   "_images": "images/s",
   "_cpu": "ms",
+  "_ms": "ms",
 }
 
 
@@ -106,7 +118,7 @@ def define_flags(values=flags.FLAGS):
   )  # fmt: skip
   flags.DEFINE_integer(
     "steps", None, "Training steps of each call; else "
-    f"{DEFAULT_STEPS | {'cifar10': CIFAR10_STEPS}}.",
+    f"{DEFAULT_STEPS | {'cifar10': CIFAR10_STEPS, 'ptb': PTB_STEPS}}.",
     lower_bound=2 * WARMUP_STEPS, flag_values=values,
   )  # fmt: skip
   flags.DEFINE_integer(
@@ -114,7 +126,7 @@ def define_flags(values=flags.FLAGS):
     "else 1.", lower_bound=1, flag_values=values,
   )  # fmt: skip
   for name, text in {
-    "data_dir": "Folder of the census files.",
+    "data_dir": "Folder of the census files, or for ptb of the Penn Treebank.",
     "train_data": "Text for word2vec.",
     "eval_data": "Analogies for word2vec.",
   }.items():
@@ -124,8 +136,12 @@ def define_flags(values=flags.FLAGS):
     flag_values=values,
   )  # fmt: skip
   flags.DEFINE_string(
-    "peer_python", None, "A Python that has TensorFlow 2.15.",
+    "peer_python", None, "A Python that has TensorFlow 2.15; for ptb PyTorch.",
     flag_values=values,
+  )  # fmt: skip
+  flags.DEFINE_integer(
+    "eval_words", 2000, "Words that ptb's slow evaluations read.",
+    lower_bound=2, flag_values=values,
   )  # fmt: skip
   flags.DEFINE_bool(
     "readme", False, "Also write the lines into README.md.", flag_values=values
@@ -179,6 +195,15 @@ def benchmark_cifar10_models(steps, rounds):
       *benchmark_cifar10_training.programs(steps, model_dir),
       *(benchmark_workers.Workers(number, steps) for number in (1, 2)),
     ]
+    return measure_in_turn(programs, rounds)
+
+
+def benchmark_ptb_models(steps, rounds, eval_words, data_dir, peer_python):
+  """Returns {name: its value in each round} of all programs."""
+  with tempfile.TemporaryDirectory() as model_dir:
+    programs = benchmark_ptb.programs(
+      steps, eval_words, data_dir, peer_python, model_dir
+    )
     return measure_in_turn(programs, rounds)
 
 
@@ -242,15 +267,26 @@ def main(argv):
       measured = benchmark_cifar10_models(
         values.steps or CIFAR10_STEPS, values.rounds
       )
+    case ["ptb"]:
+      place = "ptb"
+      measured = benchmark_ptb_models(
+        values.steps or PTB_STEPS,
+        values.rounds,
+        values.eval_words,
+        values.data_dir,
+        values.peer_python,
+      )
     case _:
       raise app.UsageError(
-        "the one argument is what to measure: runner, census, word2vec, cifar10"
+        "the one argument is what to measure: runner, census, word2vec, "
+        "cifar10, ptb"
       )
   lines = report(measured)
   print("\n".join(lines))
   if place not in ("word2vec", "cifar10") and not values.peer_python:
+    peer = "torch" if place == "ptb" else "tf_estimator"
     print(
-      "tf_estimator skipped: name a Python that has it by --peer_python",
+      f"{peer} skipped: name a Python that has it by --peer_python",
       file=sys.stderr,
     )
   if values.readme:

@@ -78,7 +78,7 @@ class Network(nn.Module):
 
 def read_words(path):
   with open(os.path.expanduser(path), encoding="utf-8") as file:
-    return file.read().replace("\n", "<eos>").split()
+    return file.read().replace("\n", " <eos> ").split()
 
 
 def load(data_dir):
