@@ -11,13 +11,12 @@ from unittest import mock
 import keras
 import tensorflow as tf
 
-from estimators import Estimator, RunConfig
 from experiments.ptb import config as ptb_config
-from experiments.ptb import model
+from experiments.ptb import inputs
 from input_pipelines import ptb
-from tools import benchmark, benchmark_ptb, benchmark_ptb_evaluation
+from tools import benchmark, benchmark_ptb
 
-VOCAB_SIZE = 11
+VOCAB_SIZE, NUM_WORDS = 11, 200
 BACKENDS = benchmark_ptb.BACKENDS
 PUBLISHED = dict(ptb_config.PUBLISHED)
 TINY = PUBLISHED["small"] | {"num_steps": 3, "hidden_size": 4}
@@ -36,17 +35,24 @@ def import_torch_peer():
 @mock.patch.multiple(
   benchmark_ptb,
   VOCAB_SIZE=VOCAB_SIZE,
-  RANDOM_WORDS=200,
-  BACKENDS={name: BACKENDS[name] for name in ("native", "block")},
+  RANDOM_WORDS=NUM_WORDS,
+  BACKENDS={"native": BACKENDS["native"]},
 )
+@mock.patch.object(inputs, "TEST_WINDOW", 7)
 @mock.patch.dict(ptb_config.PUBLISHED, {"small": TINY})
 class BenchmarkPtbTest(tf.test.TestCase):
-  def test_measures_what_the_ratios_need(self):
+  def test_all_find_the_same_and_measure_what_the_ratios_need(self):
     python = self.python('echo "{\\"words_per_second\\": 2}"\n')
-    measured = benchmark.benchmark_ptb_models(
-      steps=25, rounds=1, eval_words=20, data_dir=None, peer_python=python
+    programs = benchmark_ptb.programs(
+      steps=25,
+      eval_words=NUM_WORDS - 1,
+      data_dir=None,
+      peer_python=python,
+      model_dir=self.get_temp_dir(),
     )
-    training = ("estimator_native", "estimator_block", "keras", "torch")
+    self.check_perplexities([program.perplexity for program in programs[3:6]])
+    measured = benchmark.measure_in_turn(programs, rounds=1)
+    training = ("estimator_native", "keras", "torch")
     evaluations = ("estimator", "one_word", "python_loop")
     parts = ("pipeline", "embedding", "lstm", "softmax", "optimizer")
     names = [
@@ -59,12 +65,18 @@ class BenchmarkPtbTest(tf.test.TestCase):
       with self.subTest(name):
         self.assertGreater(value, 0)
     self.assertEqual(measured["torch_ptb_words"], [2])
-    lines = benchmark.report(measured)
-    # Of the backends that are compared one is left out here.
+    # The ratios are those to torch, keras, and the two slow evaluations.
     self.assertEqual(
-      ["words/s"] * 7 + ["ms"] * 5 + ["x"] * (len(benchmark_ptb.RATIOS) - 1),
-      [line.split()[-1] for line in lines],
+      ["words/s"] * 6 + ["ms"] * 5 + ["x"] * 4,
+      [line.split()[-1] for line in benchmark.report(measured)],
     )
+
+  def check_perplexities(self, found):
+    wide, one_word, python_loop = found
+    self.assertAllClose(wide, one_word, rtol=1e-5)
+    self.assertAllClose(wide, python_loop, rtol=1e-5)
+    # Other than that of a model which takes all words for as likely.
+    self.assertNotAllClose(wide, VOCAB_SIZE, rtol=1e-3)
 
   def test_ratios_are_of_backends_that_there_are(self):
     names = {
@@ -74,26 +86,6 @@ class BenchmarkPtbTest(tf.test.TestCase):
       if name.startswith("estimator_") and "_eval_" not in name
     }
     self.assertContainsSubset(names, BACKENDS)
-
-  def test_evaluations_find_the_same_perplexity(self):
-    train, test, vocab_size = benchmark_ptb.texts(None)
-    params = benchmark_ptb.params_of(vocab_size)
-    settings = RunConfig(self.get_temp_dir(), save_summary_steps=0)
-    estimator = Estimator(model.model_fn, config=settings, params=params)
-    estimator.train(ptb.train_input_fn(train, 20, 3), steps=5)
-    evaluating = Estimator(
-      model.model_fn, config=settings, params=params | {"batch_size": 1}
-    )
-    wide, one_word, python_loop = (
-      program.perplexity
-      for program in benchmark_ptb_evaluation.programs(
-        evaluating, test[:30], num_slow_words=29, window=7
-      )
-    )
-    self.assertAllClose(wide, one_word, rtol=1e-5)
-    self.assertAllClose(wide, python_loop, rtol=1e-5)
-    # Other than that of a model which takes all words for as likely.
-    self.assertNotAllClose(wide, vocab_size, rtol=1e-3)
 
   def test_keras_has_as_many_weights(self):
     with mock.patch.dict(ptb_config.PUBLISHED, PUBLISHED):
