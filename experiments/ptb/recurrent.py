@@ -133,19 +133,28 @@ def _block(layer, inputs, state):
   kernel, recurrent_kernel, bias = _weights(layer, inputs.dtype)
   h, c = tf.unstack(state)
   no_peephole = tf.zeros_like(bias[: c.shape[1]])
-  # Of the two versions of the op, this has the gates in Keras's order.
-  _, cs, _, _, _, _, hs = tf.raw_ops.BlockLSTMV2(
+  # BlockLSTMV2 has the gates in Keras's order, but a wrong gradient: that of
+  # this op, with two of the gates exchanged (TensorFlow 2.21).
+  _, cs, _, _, _, _, hs = tf.raw_ops.BlockLSTM(
     seq_len_max=tf.shape(inputs, tf.int64)[0],
     x=inputs,
     cs_prev=c,
     h_prev=h,
-    w=tf.concat([kernel, recurrent_kernel], 0),
+    w=_gates_icfo(tf.concat([kernel, recurrent_kernel], 0)),
     wci=no_peephole,
     wcf=no_peephole,
     wco=no_peephole,
-    b=bias,
+    b=_gates_icfo(bias),
+    forget_bias=0.0,
+    cell_clip=-1.0,
   )
   return hs, tf.stack([hs[-1], cs[-1]])
+
+
+def _gates_icfo(weights):
+  """Returns weights [..., 4 H] with the gates i, f, c, o as i, c, f, o."""
+  i, f, c, o = tf.split(weights, 4, axis=-1)
+  return tf.concat([i, c, f, o], axis=-1)
 
 
 def _unrolled(layer, inputs, state):
