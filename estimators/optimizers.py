@@ -1,7 +1,8 @@
 """Optimizers for sparse gradients, and what any optimizer needs of those.
 
-`Ftrl` and `Adagrad` are those of Keras with the step done by TensorFlow's fused
-kernels: one operation for each variable, of which a linear model has many. Rows
+`Ftrl`, `Adagrad` and `SGD` are those of Keras with the step done by TensorFlow's
+fused kernels: one operation for each variable, of which a linear model has many,
+and which goes through memory once. Rows
 (of an embedding, of a column's weights) that a batch did not use are not
 changed, and on one replica not read either. Keras has no public way to an
 optimizer's slots; their private names stand in this module alone.
@@ -77,6 +78,32 @@ class Adagrad(keras.optimizers.Adagrad):
       tf.raw_ops.ResourceApplyAdagradV2(grad=gradient, **arguments)
 
 
+class SGD(keras.optimizers.SGD):
+  """`keras.optimizers.SGD` without momentum, fused."""
+
+  def __init__(self, learning_rate=0.01, **kwargs):
+    super().__init__(learning_rate, **kwargs)
+    if self.momentum:
+      raise ValueError(
+        "optimizers.SGD has no momentum, but momentum is "
+        f"{self.momentum}; take keras.optimizers.SGD."
+      )
+
+  def update_step(self, gradient, variable, learning_rate):
+    rate = tf.cast(learning_rate, variable.dtype)
+    gradient = _as_it_was(self, self._get_variable_index(variable), gradient)
+    if isinstance(gradient, tf.IndexedSlices):
+      tf.raw_ops.ResourceScatterSub(
+        resource=variable.handle,
+        indices=gradient.indices,
+        updates=rate * gradient.values,
+      )
+    else:
+      tf.raw_ops.ResourceApplyGradientDescent(
+        var=variable.handle, alpha=rate, delta=gradient
+      )
+
+
 def keep_weights(optimizer, given):
   """Makes weights that were given those that an Ftrl's accumulators stand for.
 
@@ -135,7 +162,7 @@ def ready(optimizer, gradient, variable):
   if _num_replicas() == 1:
     return _summed_by_row(gradient)
   inner = _inner(optimizer)
-  if isinstance(inner, (Ftrl, Adagrad)):
+  if isinstance(inner, (Ftrl, Adagrad, SGD)):
     index = inner._get_variable_index(variable)
     _made_dense.setdefault(inner, set()).add(index)
   return tf.convert_to_tensor(gradient)

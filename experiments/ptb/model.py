@@ -17,7 +17,7 @@ Inside, time is the first dimension.
 import keras
 import tensorflow as tf
 
-from estimators import EstimatorSpec, ModeKeys, minimize, once
+from estimators import EstimatorSpec, ModeKeys, minimize, once, optimizers
 from estimators.summaries import when_recorded
 from experiments.ptb import generation, network, serving, vocabulary
 from experiments.ptb.carry import Carry
@@ -35,7 +35,7 @@ def evaluation_carry(params):
 
 @once
 def optimizer(params):
-  return keras.optimizers.SGD(EpochSchedule(params))
+  return optimizers.SGD(EpochSchedule(params))
 
 
 class EpochSchedule(keras.optimizers.schedules.LearningRateSchedule):
