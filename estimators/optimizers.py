@@ -1,11 +1,11 @@
 """Optimizers for sparse gradients, and what any optimizer needs of those.
 
-`Ftrl`, `Adagrad` and `SGD` are those of Keras with the step done by TensorFlow's
-fused kernels: one operation for each variable, of which a linear model has many,
-and which goes through memory once. Rows
-(of an embedding, of a column's weights) that a batch did not use are not
-changed, and on one replica not read either. Keras has no public way to an
-optimizer's slots; their private names stand in this module alone.
+`Ftrl`, `Adagrad` and `SGD` are those of Keras with the step done by
+TensorFlow's fused kernels: one operation for each variable, of which a linear
+model has many, and which goes through memory once. Rows (of an embedding, of a
+column's weights) that a batch did not use are not changed, and on one replica
+not read either. Keras has no public way to an optimizer's slots; their private
+names stand in this module alone.
 """
 
 import weakref

@@ -68,10 +68,16 @@ void Panels::Pack(const View& b, int first_panel, int last_panel) {
       }
     }
   } else {
-    for (int column = first; column < last; ++column) {
-      const float* const from = b.data + column * b.column;
-      float* const to = data_.get() + column / width_ * size + column % width_;
-      for (int k = 0; k < depth_; ++k) to[k * width_] = from[k * b.row];
+    // Some rows at a time: what is written must not fill the cache.
+    constexpr int kRows = 64;
+    for (int k = 0; k < depth_; k += kRows) {
+      const int rows = std::min(kRows, depth_ - k);
+      for (int column = first; column < last; ++column) {
+        const float* const from = b.data + column * b.column + k * b.row;
+        float* const to =
+            data_.get() + column / width_ * size + k * width_ + column % width_;
+        for (int i = 0; i < rows; ++i) to[i * width_] = from[i * b.row];
+      }
     }
   }
   const int beyond = num_columns_ % width_;

@@ -108,6 +108,12 @@ class BlockGradient {
     SetLogits(block, memory, loss_gradients, gradients.bias + block.first);
     const int rows = softmax_.num_rows;
     const int dim = softmax_.dim;
+    for (int d = 0; d < dim; ++d) {
+      const float* const row = softmax_.weights + block.first +
+                               static_cast<ptrdiff_t>(d) * softmax_.vocab_size;
+      for (int i = 0; i < block.size; i += 16)
+        __builtin_prefetch(row + i, 0, 2);
+    }
     MultiplyPadded(simd_, dim, block.size, rows,
                    Transposed(softmax_.hidden, dim), dlogits_.get(),
                    kSoftmaxStride, gradients.weights + block.first,
