@@ -15,7 +15,9 @@ What to run stands in experiments/<task>/published.json, a list of rows:
   source: where that number was published.
   reach: what the mean over the seeds is expected to reach, or null.
   lower_is_better: true for errors, losses and perplexities.
-  also: other metrics to show, of the same unit; may be left out.
+  also: other metrics of the same runs to show; may be left out. Each is a name,
+    or an object of the fields that differ from the row's: its metric, and what
+    was published of it.
 
 Each run is a process of its own in <model_dir>/<task>/<name>/seed_<n>, where an
 interrupted one continues, and a finished one is not done again: delete its

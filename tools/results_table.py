@@ -101,7 +101,11 @@ def machine_lines(results):
 def others(row):
   """The rows of the other metrics that a row shows of the same runs."""
   unknown = {"published": None, "reach": None}
-  return [row | unknown | {"metric": name} for name in row.get("also", ())]
+  fields = [
+    {"metric": other} if isinstance(other, str) else other
+    for other in row.get("also", ())
+  ]
+  return [row | unknown | own for own in fields]
 
 
 def render_table(rows, results):

@@ -109,12 +109,15 @@ class TableTest(parameterized.TestCase):
   def test_other_metrics_of_the_same_runs(self):
     ran = result(0.93)
     ran["runs"][0]["metrics"]["plain"] = 0.9
-    lines = results_table.render_table(
-      [ROW | {"also": ["plain"]}], {"small": ran}
+    others = ["plain", {"metric": "plain", "published": 0.8}]
+    lines = results_table.render_table([ROW | {"also": others}], {"small": ran})
+    first, second, third = (
+      line.split(" | ") for line in lines.splitlines()[2:5]
     )
-    first, second = (line.split(" | ") for line in lines.splitlines()[2:4])
     self.assertEqual(second[1:3], ["plain", "90.00 %"])
     self.assertEqual(second[4].split(), ["none"])
+    self.assertStartsWith(third[4], "80 % (")
+    self.assertEqual(third[5], "+10.00 %")
     self.assertEqual([first[0], *first[6:]], [second[0], *second[6:]])
 
   def test_each_machine_has_its_line(self):
