@@ -103,6 +103,16 @@ class StepsTest(tf.test.TestCase, parameterized.TestCase):
     self.assertAllClose(found, expected)
     self.assertAllEqual(found[~USED[:, 0]], W[[1, 3]])
 
+  @parameterized.parameters(False, True)
+  def test_sgd_by_hand(self, sparse):
+    found = steps(optimizers.SGD(0.3), slices if sparse else dense)
+    self.assertAllClose(found, W - 2 * 0.3 * SUMS)
+    self.assertAllEqual(found[~USED[:, 0]], W[[1, 3]])
+
+  def test_fused_sgd_has_no_momentum(self):
+    with self.assertRaisesRegex(ValueError, "no momentum, but momentum is 0.9"):
+      optimizers.SGD(0.3, momentum=0.9)
+
   def test_a_rate_that_changes(self):
     schedule = keras.optimizers.schedules.PiecewiseConstantDecay(
       [0], [0.3, 0.1]
@@ -211,6 +221,7 @@ MAKERS = {
   "Adam": lambda: keras.optimizers.Adam(0.1),
   "Adagrad": lambda: optimizers.Adagrad(0.1),
   "Ftrl": lambda: optimizers.Ftrl(0.1),
+  "fused_SGD": lambda: optimizers.SGD(0.1),
   "Adam_clipnorm": lambda: keras.optimizers.Adam(0.1, clipnorm=0.01),
   "Adagrad_clipnorm": lambda: optimizers.Adagrad(0.1, clipnorm=0.01),
   "SGD_global_clipnorm": lambda: keras.optimizers.SGD(0.1, global_clipnorm=0.1),
@@ -254,7 +265,7 @@ class ReplicasTest(tf.test.TestCase, parameterized.TestCase):
     self.assertAllClose(one, two, 0, 1e-5)
     self.assertAllGreater(np.abs(one - 1), 1e-4)
 
-  @parameterized.parameters("SGD", "Adagrad", "Ftrl")
+  @parameterized.parameters("SGD", "Adagrad", "Ftrl", "fused_SGD")
   def test_steps_with_numbers_of_rows_that_differ(self, name):
     # In each batch both replicas use as many rows, in the next one more.
     uses = [[0, 0, 1, 1], [0, 1, 2, 3], [3, 3, 3, 3], [2, 1, 3, 2], [1] * 4]
