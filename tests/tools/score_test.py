@@ -2,17 +2,22 @@ import contextlib
 import io
 import json
 import os
+import pathlib
 import re
 import types
 from unittest import mock
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from absl import app, flags
 from absl.testing import parameterized
 
+from experiments.ptb import config, main
+from input_pipelines import ptb
+from tests.estimators.helpers import new_folder
 from tests.tools import language_model_helpers as helpers
-from tools import score
+from tools import generate, score
 from tools.language_model import LanguageModel
 
 TEXT = """the company said
@@ -164,6 +169,44 @@ class ScoreTest(tf.test.TestCase, parameterized.TestCase):
       run_main(export_dir=os.path.join(path, "no"))
     with self.assertRaisesRegex(app.UsageError, r"\['lines.txt'\].*standard"):
       run_main(TEXT, "lines.txt")
+
+
+class ExportedTest(tf.test.TestCase):
+  """What experiments.ptb exports."""
+
+  @pytest.mark.slow
+  def test_carried_perplexity_is_that_of_the_test_set(self):
+    corpus, _ = ptb.fake(num_words=600)
+    texts = {
+      split: generate.text_of(
+        corpus.vocabulary[i] for i in getattr(corpus, split)
+      )
+      for split in ptb.SPLITS
+    }
+    folder = new_folder()
+    # Its first word is the end of a line, after which scores begin too.
+    texts["test"] = "\n" + texts["test"]
+    for split, text in texts.items():
+      path = ptb.path_of(folder, split, prefix="")
+      pathlib.Path(path).write_text(text)
+    with contextlib.redirect_stdout(io.StringIO()):
+      metrics = main.run(
+        config.published(
+          "test",
+          hidden_size=8,
+          init_scale=1.0,  # So that words are not all as likely.
+          train_steps=1,
+          data_dir=folder,
+          prefix="",
+          export_dir=new_folder(),
+        )
+      )
+    *_, total = run_main(
+      texts["test"], json=True, carry=True, export_dir=metrics["export"]
+    )
+    self.assertAllClose(
+      json.loads(total)["perplexity"], metrics["test_perplexity"], atol=2e-3
+    )
 
 
 if __name__ == "__main__":
