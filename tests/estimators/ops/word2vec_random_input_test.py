@@ -8,43 +8,11 @@ import numpy as np
 import tensorflow as tf
 
 from estimators.ops import word2vec
+from tests.estimators.ops.random_input import REFUSALS, some_mutated
 
 CALLS = 400
 VOCAB_SIZE = 11
 DIM = 5
-REFUSALS = (tf.errors.InvalidArgumentError, ValueError)
-
-
-def mutated(rng, value):
-  """Returns a tensor that is no longer, or hardly, what was needed."""
-  value = np.array(value)
-  kind = rng.randrange(7)
-  if kind == 0:
-    return value[:0] if value.ndim else value[None]
-  if kind == 1:
-    return value[None]
-  if kind == 2:
-    return value.reshape(-1)[0] if value.size else value
-  if kind == 3:
-    return np.concatenate([value.reshape(-1)] * 2)
-  if kind == 4:
-    return value[1:] if value.ndim else value
-  extremes = (
-    [np.nan, np.inf, -np.inf, 1e38, -1e38, 0.0]
-    if value.dtype.kind == "f"
-    else [-1, -2, VOCAB_SIZE, *(np.iinfo(value.dtype).max - np.arange(2)),
-          np.iinfo(value.dtype).min]
-  )  # fmt: skip
-  flat = value.reshape(-1).copy()
-  for _ in range(rng.randrange(1, 4) if flat.size else 0):
-    flat[rng.randrange(flat.size)] = rng.choice(extremes)
-  return flat.reshape(value.shape)
-
-
-def some_mutated(rng, arguments):
-  """Mutates none, one, or two of the arguments."""
-  names = rng.sample(sorted(arguments), rng.randrange(3))
-  return arguments | {name: mutated(rng, arguments[name]) for name in names}
 
 
 @unittest.skipIf(word2vec._ops() is None, "there is no C++ compiler")
@@ -103,7 +71,9 @@ class RandomInputTest(tf.test.TestCase):
         "seed": rng.choice([0, -1, 2**62]),
       }
       self.call(
-        op, self.variables(rng), some_mutated(rng, arguments) | settings
+        op,
+        self.variables(rng),
+        some_mutated(rng, arguments, VOCAB_SIZE) | settings,
       )
     self.assertSawBoth()
 
@@ -127,7 +97,9 @@ class RandomInputTest(tf.test.TestCase):
       if rng.random() < 0.1:
         settings["same"] = True
       self.call(
-        op, self.variables(rng), some_mutated(rng, arguments) | settings
+        op,
+        self.variables(rng),
+        some_mutated(rng, arguments, VOCAB_SIZE) | settings,
       )
     self.assertSawBoth()
 
@@ -150,7 +122,7 @@ class RandomInputTest(tf.test.TestCase):
         "seed": rng.randrange(-5, 5),
         "filename": path,
       }
-      self.call(op, [], some_mutated(rng, arguments) | settings)
+      self.call(op, [], some_mutated(rng, arguments, VOCAB_SIZE) | settings)
     self.assertSawBoth()
 
   def test_corpus(self):
