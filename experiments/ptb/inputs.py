@@ -1,7 +1,5 @@
 """The texts that a run trains on and is evaluated on."""
 
-import math
-
 from input_pipelines import downloads, ptb
 
 # Steps of a window of the test set, which is one row: the longer the faster,
@@ -49,8 +47,3 @@ def valid_input_fn(corpus, config):
 def test_input_fn(corpus):
   """Returns the input_fn of the test text: one row, word after word."""
   return ptb.evaluation_input_fn(corpus.test, 1, 1, window=TEST_WINDOW)
-
-
-def perplexity_of(entropy):
-  """Returns the perplexity of an entropy in nats."""
-  return math.exp(entropy)

@@ -40,14 +40,14 @@ def run(config):
     config, settings, corpus, steps_per_epoch, sample_words=SAMPLE_WORDS
   )
   report = EpochReport(steps_per_epoch, config.batch_size * config.num_steps)
-  metrics = _train(config, estimator, corpus, steps_per_epoch, report)
+  metrics = _train(config, estimator, corpus, report)
   metrics["test_perplexity"] = _test(config, estimator, corpus)
   print(f"Test Perplexity: {metrics['test_perplexity']:.3f}", flush=True)
   if report.words:
     metrics["words_per_sec"] = round(report.words / report.seconds, 1)
   metrics["seconds"] = round(report.seconds, 2)
   if entropy is not None:
-    metrics["true_perplexity"] = inputs.perplexity_of(entropy)
+    metrics["true_perplexity"] = math.exp(entropy)
   if config.export_dir:
     metrics["export"] = serving.export_model(estimator, config.export_dir)
   if config.model_dir:
@@ -55,26 +55,27 @@ def run(config):
   return metrics
 
 
-def _train(config, estimator, corpus, steps_per_epoch, report):
+def _train(config, estimator, corpus, report):
   """Trains and validates; returns the metrics of both."""
+  steps_per_epoch = estimator.params["steps_per_epoch"]
   last_step = config.num_epochs * steps_per_epoch
   if config.train_steps:
     last_step = min(last_step, config.train_steps)
+  first = _epoch_under_way(estimator, steps_per_epoch)
   rate = EpochSchedule(estimator.params)
-  epoch = _epoch_under_way(estimator, steps_per_epoch, last_step)
-  while epoch * steps_per_epoch < last_step:
-    start, epoch = epoch * steps_per_epoch, epoch + 1
-    print(f"Epoch: {epoch} Learning rate: {float(rate(start)):.3f}", flush=True)
+  for epoch in range(first, max(first + 1, -(-last_step // steps_per_epoch))):
+    start, name = epoch * steps_per_epoch, f"Epoch: {epoch + 1}"
+    print(f"{name} Learning rate: {float(rate(start)):.3f}", flush=True)
     estimator.train(
       inputs.train_input_fn(corpus, config),
       hooks=[report],
       max_steps=min(start + steps_per_epoch, last_step),
     )
     trained = _train_perplexity(estimator)
-    print(f"Epoch: {epoch} Train Perplexity: {trained:.3f}", flush=True)
+    print(f"{name} Train Perplexity: {trained:.3f}", flush=True)
     results = estimator.evaluate(inputs.valid_input_fn(corpus, config))
     valid = results["perplexity"]
-    print(f"Epoch: {epoch} Valid Perplexity: {valid:.3f}", flush=True)
+    print(f"{name} Valid Perplexity: {valid:.3f}", flush=True)
   return {
     "steps": results["global_step"],
     "epochs": round(results["global_step"] / steps_per_epoch, 3),
@@ -83,7 +84,7 @@ def _train(config, estimator, corpus, steps_per_epoch, report):
   }
 
 
-def _epoch_under_way(estimator, steps_per_epoch, last_step):
+def _epoch_under_way(estimator, steps_per_epoch):
   """Returns the epoch, from 0, of the last step of an earlier run.
 
   It may have ended before its evaluation, which is then done once more.
@@ -91,7 +92,7 @@ def _epoch_under_way(estimator, steps_per_epoch, last_step):
   if estimator.latest_checkpoint() is None:
     return 0
   step = int(estimator.get_variable_value("global_step"))
-  return max(min(step, last_step) - 1, 0) // steps_per_epoch
+  return max(step - 1, 0) // steps_per_epoch
 
 
 def _train_perplexity(estimator):
