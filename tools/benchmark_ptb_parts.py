@@ -9,7 +9,6 @@ take less than their sum, as parts of it run at the same time.
 
 import statistics
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -123,7 +122,7 @@ def _optimizer(words, sizes):
   # Too small to change the weights, whatever the number of calls.
   gradients = [tf.ones_like(variable) * 1e-12 for variable in dense]
   rows = tf.ones([words.shape[0], size]) * 1e-12
-  sgd = keras.optimizers.SGD(1.0)
+  sgd = optimizers.SGD(1.0)
   sgd.build([table, *dense])
 
   @tf.function
