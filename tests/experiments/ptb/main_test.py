@@ -1,0 +1,160 @@
+"""The program on a small invented text, in this process."""
+
+import contextlib
+import io
+import json
+import os
+import re
+from unittest import mock
+
+import numpy as np
+import tensorflow as tf
+
+from experiments.ptb import inputs, main
+from experiments.ptb.config import published
+from input_pipelines import ptb
+from tests.estimators import helpers
+
+PROGRESS = r"^0\.\d{3} perplexity: \d+\.\d{3} speed: \d+ wps$"
+
+
+def printed_by(function, *args):
+  printed = io.StringIO()
+  with contextlib.redirect_stdout(printed):
+    result = function(*args)
+  return result, printed.getvalue().splitlines()
+
+
+def write_texts(folder):
+  """Writes the three files; two words of the test are in no other."""
+  corpus, _ = ptb.fake(num_words=1200)
+  for split in ("train", "valid", "test"):
+    words = [corpus.vocabulary[i] for i in getattr(corpus, split)]
+    if split == "test":
+      words = [*words, "zebra", "gnu"]
+    with open(os.path.join(folder, f"my.{split}.txt"), "w") as file:
+      file.write(" ".join(words).replace(" <eos> ", "\n"))
+
+
+class MainTest(tf.test.TestCase):
+  def config(self, **given):
+    settings = dict(
+      data_dir=self.data_dir,
+      prefix="my.",
+      model_dir=self.model_dir,
+      hidden_size=8,
+      num_layers=1,
+      num_steps=5,
+      batch_size=4,
+      max_epoch=1,
+      keep_prob=0.9,
+    )
+    return published("small", **settings | given)
+
+  def setUp(self):
+    super().setUp()
+    self.data_dir = helpers.new_folder()
+    self.model_dir = os.path.join(self.get_temp_dir(), "model")
+    write_texts(self.data_dir)
+
+  def test_two_epochs(self):
+    config = self.config(max_epochs=2)
+    metrics, lines = printed_by(main.run, config)
+    self.assertEqual(
+      lines[0], "test: 2 words outside of the vocabulary are left out."
+    )
+    # (1200 // 4 - 1) // 5 = 59 steps, with a line after each 5th.
+    self.assertLen([x for x in lines if re.search(PROGRESS, x)], 2 * 11)
+    others = [x for x in lines[1:] if not re.search(PROGRESS, x)]
+    m = {k: f"{v:.3f}" for k, v in metrics.items() if "perplexity" in k}
+    self.assertRegex(others[1], r"^Epoch: 1 Train Perplexity: \d+\.\d{3}$")
+    self.assertEqual(
+      [others[0], *others[3:]],
+      [
+        "Epoch: 1 Learning rate: 1.000",
+        "Epoch: 2 Learning rate: 0.500",
+        f"Epoch: 2 Train Perplexity: {m['train_perplexity']}",
+        f"Epoch: 2 Valid Perplexity: {m['valid_perplexity']}",
+        f"Test Perplexity: {m['test_perplexity']}",
+        f"Saving model to {self.model_dir}.",
+      ],
+    )
+    self.assertEqual((metrics["steps"], metrics["epochs"]), (118, 2.0))
+    self.assertGreater(metrics["words_per_sec"], 0)
+    self.check_events(metrics)
+    # Once more: nothing is trained, and all is found again.
+    again, lines = printed_by(main.run, config)
+    self.assertNotIn("words_per_sec", again)
+    for name in ("steps", "train_perplexity", "test_perplexity"):
+      self.assertEqual(again[name], metrics[name])
+    self.assertIn("Epoch: 2 Learning rate: 0.500", lines)
+    self.assertNotIn("Epoch: 1 Learning rate: 1.000", lines)
+    self.check_stopped_run(metrics)
+
+  def check_stopped_run(self, expected):
+    self.model_dir += "_stopped"
+    printed_by(main.run, self.config(max_epochs=2, train_steps=70))
+    found, lines = printed_by(main.run, self.config(max_epochs=2))
+    self.assertEqual(lines[1], "Epoch: 2 Learning rate: 0.500")
+    for name in ("train_perplexity", "valid_perplexity", "test_perplexity"):
+      self.assertEqual(found[name], expected[name])
+
+  def check_events(self, metrics):
+    train = helpers.scalars(self.model_dir)
+    self.assertContainsSubset(
+      ["perplexity", "loss", "learning_rate", "words_per_sec"], train
+    )
+    # The steps count from 0: those of the first epoch are below 59.
+    self.assertAllClose(train["learning_rate"], {0: 1.0, 100: 0.5})
+    valid = helpers.scalars(os.path.join(self.model_dir, "eval"))
+    self.assertCountEqual(valid["perplexity"], [59, 118])
+    self.assertAllClose(
+      valid["perplexity"][118], metrics["valid_perplexity"], rtol=1e-5
+    )
+    test = helpers.events_of(os.path.join(self.model_dir, "eval_test"))
+    self.assertNotIn("sample", test.Tags()["tensors"])
+    events = helpers.events_of(os.path.join(self.model_dir, "eval"))
+    sample = events.Tensors("sample")[-1].tensor_proto
+    words = tf.make_ndarray(sample).item().decode().split()
+    known, _ = ptb.fake(num_words=1200)
+    self.assertContainsSubset(words, known.vocabulary)
+    self.assertBetween(len(words), 20, 50)
+
+  def test_another_text_in_the_same_model_dir(self):
+    os.makedirs(self.model_dir)
+    with open(os.path.join(self.model_dir, "vocab.txt"), "w") as file:
+      file.write("the\nother\n")
+    with self.assertRaisesRegex(ValueError, "of the training text.*another"):
+      printed_by(main.run, self.config())
+
+  def test_the_self_test_is_judged(self):
+    for perplexity, status in ((2.0, 0), (2.03, 0), (2.05, 1)):
+      metrics = {"test_perplexity": perplexity, "true_perplexity": 2.0}
+      with mock.patch.object(main, "run", return_value=metrics):
+        with mock.patch.object(main, "config_from_flags"):
+          returned, lines = printed_by(main.main, ["main"])
+      self.assertEqual(returned, status)
+      self.assertEqual(json.loads(lines[-1]), metrics)
+
+
+class InputsTest(tf.test.TestCase):
+  def test_downloads_what_is_missing(self):
+    config = published(data_dir=helpers.new_folder())
+    with mock.patch.object(inputs.downloads, "download") as download:
+      with self.assertRaisesRegex(FileNotFoundError, "ptb.train.txt"):
+        inputs.load(config)
+    download.assert_called_once_with("ptb", config.data_dir)
+    # Texts of one's own are nowhere to be had.
+    config = published(data_dir=config.data_dir, prefix="my.")
+    with self.assertRaisesRegex(FileNotFoundError, "my.train.txt"):
+      inputs.load(config)
+
+  def test_the_test_text_is_one_row(self):
+    corpus, _ = ptb.fake(num_words=12_000)
+    words = [w for (w, _) in inputs.test_input_fn(corpus)()]
+    words = np.concatenate([w["words"][0] for w in words])
+    self.assertAllEqual(words, corpus.test[:-1])
+
+
+if __name__ == "__main__":
+  tf.test.main()
