@@ -74,7 +74,7 @@ def model_fn(features, labels, mode, params, config):
     params["rnn_backend"],
     network.dropout(params) if training else None,
   )
-  losses = network.word_losses(net, outputs, targets)
+  losses = network.word_losses(net, outputs, targets, training)
   loss = tf.reduce_sum(tf.reduce_mean(losses, axis=1))
   carry.update_state(
     tf.stop_gradient(state), loss, tf.shape(ids)[0], features["is_first"]

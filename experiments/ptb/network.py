@@ -94,13 +94,14 @@ def run_layers(net, ids, state, backend, dropouts=None):
   return tf.cast(x, tf.float32), tf.stack(states)
 
 
-def word_losses(net, outputs, targets):
+def word_losses(net, outputs, targets, training):
   """Returns -log p of each word, float32 [T, B], in nats.
 
   Args:
     net: what `network` returned.
     outputs: float32 [T, B, H], from `run_layers`.
     targets: int32 [T, B], the words to come.
+    training: bool, whether gradients will be taken.
   """
   softmax = net["softmax"]
   losses = language_model.softmax_losses(
@@ -108,6 +109,7 @@ def word_losses(net, outputs, targets):
     softmax.kernel.value,
     softmax.bias.value,
     tf.reshape(targets, [-1]),
+    differentiable=training,
   )
   return tf.reshape(losses, tf.shape(targets))
 
