@@ -2,7 +2,8 @@
 
     python -m experiments.ptb.main --data_dir=~/data/ptb --model_dir=/tmp/ptb
 
-Expect a test perplexity of about 116 after 13 epochs of --model=small.
+Expect a test perplexity of about 114 after 13 epochs of --model=small, in half
+an hour on two cores; published is 115.9.
 """
 
 import json

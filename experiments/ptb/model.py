@@ -12,6 +12,8 @@ Inside, time is the first dimension.
 
     features {"words": int32 [B, T], "is_first": bool [B], whether rows begin}
     labels   int32 [B, T], the word after each
+
+What PREDICT takes and gives is in `serving.py`.
 """
 
 import keras
