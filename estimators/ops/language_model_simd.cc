@@ -19,16 +19,16 @@ using vectors::kWidth;
 using vectors::Load;
 using vectors::Store;
 
-typedef int32_t Int4 __attribute__((vector_size(16)));
-typedef int32_t Int8 __attribute__((vector_size(32)));
-typedef int32_t Int16 __attribute__((vector_size(64)));
+typedef uint32_t Int4 __attribute__((vector_size(16)));
+typedef uint32_t Int8 __attribute__((vector_size(32)));
+typedef uint32_t Int16 __attribute__((vector_size(64)));
 
-// As many int32 as V has floats.
+// As many uint32 as V has floats.
 template <typename V>
 using Ints = std::conditional_t<
     kWidth<V> == 16, Int16,
     std::conditional_t<kWidth<V> == 8, Int8,
-                       std::conditional_t<kWidth<V> == 4, Int4, int32_t>>>;
+                       std::conditional_t<kWidth<V> == 4, Int4, uint32_t>>>;
 
 template <typename To, typename From>
 VECTORS_INLINE To BitsOf(const From& from) {
@@ -62,9 +62,9 @@ VECTORS_INLINE V Exp(V x) {
   p = p * r + All<V>(1.6666665459e-1f);
   p = p * r + All<V>(5.0000001201e-1f);
   p = (p * (r * r) + r) + All<V>(1.0f);
-  // Times 2^n, in the exponent.
-  const Ints<V> exponent = BitsOf<Ints<V>>(rounded) << 23;
-  return BitsOf<V>(BitsOf<Ints<V>>(p) + exponent);
+  // 2^n, by its exponent. A product, as NaN must stay NaN whatever its bits.
+  const Ints<V> power = (BitsOf<Ints<V>>(rounded) + 127u) << 23;
+  return p * BitsOf<V>(power);
 }
 
 template <typename V>

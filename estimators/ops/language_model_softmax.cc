@@ -34,8 +34,10 @@ void RunBlock(const Simd& simd, const Softmax& softmax, const float* bias,
   const ptrdiff_t place =
       static_cast<ptrdiff_t>(block.index) * softmax.num_rows + first_row;
   std::unique_ptr<float[]> scratch;
-  float* logits = memory.exponentials + place * kSoftmaxStride;
-  if (memory.exponentials == nullptr) {
+  float* logits;
+  if (memory.exponentials != nullptr) {
+    logits = memory.exponentials + place * kSoftmaxStride;
+  } else {
     scratch.reset(new float[num_rows * kSoftmaxStride]);
     logits = scratch.get();
   }

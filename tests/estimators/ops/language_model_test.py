@@ -239,10 +239,16 @@ class SoftmaxTest(Case):
     )
     self.assertAllClose(losses, [1000.0, 1000.0])
 
-  def test_what_is_not_a_number_stays_so(self):
+  @parameterized.product(
+    bits=[0x7FC00000, 0x7FC00001, 0xFFC12345], instructions=INSTRUCTIONS
+  )
+  def test_what_is_not_a_number_stays_so(self, bits, instructions):
+    self.skip_without(instructions)
     arguments = softmax_arguments(3, 4, 300)
-    arguments[0][1, 2] = np.nan
-    losses = language_model.softmax_losses(*arguments)
+    arguments[0][1, 2] = np.uint32(bits).view(np.float32)
+    losses = language_model.softmax_losses(
+      *arguments, instructions=instructions
+    )
     self.assertAllEqual(np.isnan(losses), [False, True, False])
 
   @unittest.skipIf(NO_OPS, "there is no C++ compiler")
