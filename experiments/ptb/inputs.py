@@ -32,18 +32,18 @@ def steps_per_epoch(corpus, config):
   )
 
 
-def train_input_fn(corpus, config):
-  """Returns the input_fn of the training text, epoch after epoch."""
-  return ptb.train_input_fn(corpus.train, config.batch_size, config.num_steps)
+def input_fns(corpus, config):
+  """Returns the input functions of the three texts, by their names.
 
+  That of `train` gives epoch after epoch, that of `valid` windows as in
+  training, and that of `test` one row, word after word.
 
-def valid_input_fn(corpus, config):
-  """Returns the input_fn of the validation text, in windows as in training."""
-  return ptb.evaluation_input_fn(
-    corpus.valid, config.batch_size, config.num_steps
-  )
-
-
-def test_input_fn(corpus):
-  """Returns the input_fn of the test text: one row, word after word."""
-  return ptb.evaluation_input_fn(corpus.test, 1, 1, window=TEST_WINDOW)
+  Raises:
+    ValueError: a text is too short.
+  """
+  batch_size, num_steps = config.batch_size, config.num_steps
+  return {
+    "train": ptb.train_input_fn(corpus.train, batch_size, num_steps),
+    "valid": ptb.evaluation_input_fn(corpus.valid, batch_size, num_steps),
+    "test": ptb.evaluation_input_fn(corpus.test, 1, 1, window=TEST_WINDOW),
+  }

@@ -35,14 +35,20 @@ def run(config):
   """
   settings = options.run_config(config)
   corpus, entropy = inputs.load(config)
+  # All of them before training: a text may be too short.
+  input_fns = inputs.input_fns(corpus, config)
   steps_per_epoch = inputs.steps_per_epoch(corpus, config)
   vocabulary.write(settings.model_dir, corpus.vocabulary)
   estimator = options.estimator_of(
     config, settings, corpus, steps_per_epoch, sample_words=SAMPLE_WORDS
   )
   report = EpochReport(steps_per_epoch, config.batch_size * config.num_steps)
-  metrics = _train(config, estimator, corpus, report)
-  metrics["test_perplexity"] = _test(config, estimator, corpus)
+  metrics = _train(config, estimator, input_fns, report)
+  tester = options.estimator_of(
+    config, settings, corpus, steps_per_epoch, batch_size=1
+  )
+  tested = tester.evaluate(input_fns["test"], name="test")
+  metrics["test_perplexity"] = tested["perplexity"]
   print(f"Test Perplexity: {metrics['test_perplexity']:.3f}", flush=True)
   if report.words:
     metrics["words_per_sec"] = round(report.words / report.seconds, 1)
@@ -56,7 +62,7 @@ def run(config):
   return metrics
 
 
-def _train(config, estimator, corpus, report):
+def _train(config, estimator, input_fns, report):
   """Trains and validates; returns the metrics of both."""
   steps_per_epoch = estimator.params["steps_per_epoch"]
   last_step = config.num_epochs * steps_per_epoch
@@ -68,13 +74,13 @@ def _train(config, estimator, corpus, report):
     start, name = epoch * steps_per_epoch, f"Epoch: {epoch + 1}"
     print(f"{name} Learning rate: {float(rate(start)):.3f}", flush=True)
     estimator.train(
-      inputs.train_input_fn(corpus, config),
+      input_fns["train"],
       hooks=[report],
       max_steps=min(start + steps_per_epoch, last_step),
     )
     trained = _train_perplexity(estimator)
     print(f"{name} Train Perplexity: {trained:.3f}", flush=True)
-    results = estimator.evaluate(inputs.valid_input_fn(corpus, config))
+    results = estimator.evaluate(input_fns["valid"])
     valid = results["perplexity"]
     print(f"{name} Valid Perplexity: {valid:.3f}", flush=True)
   return {
@@ -103,19 +109,6 @@ def _train_perplexity(estimator):
     for name in ("cost", "steps")
   )
   return math.exp(cost / steps)
-
-
-def _test(config, estimator, corpus):
-  """Returns the perplexity of the test text, read as a single row."""
-  tester = options.estimator_of(
-    config,
-    estimator.config,
-    corpus,
-    estimator.params["steps_per_epoch"],
-    batch_size=1,
-  )
-  results = tester.evaluate(inputs.test_input_fn(corpus), name="test")
-  return results["perplexity"]
 
 
 def main(argv):

@@ -138,6 +138,11 @@ class MainTest(tf.test.TestCase):
 
 
 class InputsTest(tf.test.TestCase):
+  def test_a_text_that_is_too_short(self):
+    corpus, _ = ptb.fake(num_words=1200)  # 120 to validate on.
+    with self.assertRaisesRegex(ValueError, "got 120: epoch_size == 0"):
+      inputs.input_fns(corpus, published(num_steps=10))
+
   def test_downloads_what_is_missing(self):
     config = published(data_dir=helpers.new_folder())
     with mock.patch.object(inputs.downloads, "download") as download:
@@ -151,7 +156,8 @@ class InputsTest(tf.test.TestCase):
 
   def test_the_test_text_is_one_row(self):
     corpus, _ = ptb.fake(num_words=12_000)
-    words = [w for (w, _) in inputs.test_input_fn(corpus)()]
+    input_fns = inputs.input_fns(corpus, published())
+    words = [w for (w, _) in input_fns["test"]()]
     words = np.concatenate([w["words"][0] for w in words])
     self.assertAllEqual(words, corpus.test[:-1])
 
