@@ -8,8 +8,8 @@ All of them use the variables of Keras's layers, so a checkpoint fits any:
   unrolled_xla: the same, compiled by XLA.
   block: TensorFlow's BlockLSTM op.
 
-Where the number of steps is not known when the graph is made, unrolled layers
-are computed by Keras's loop.
+Where the steps are more than `MAX_UNROLLED`, or their number is not known when
+the graph is made, unrolled layers are computed by Keras's loop.
 
 T steps, B rows of the batch, D the size of the input, H units, S states of a
 layer: an LSTM's h and c, a GRU's h.
@@ -21,6 +21,7 @@ import tensorflow as tf
 from estimators.ops import language_model
 
 BACKENDS = ("native", "keras", "unrolled", "unrolled_xla")
+MAX_UNROLLED = 100  # Each step is a dozen operations of the graph.
 NUM_STATES = {"lstm": 2, "block": 2, "gru": 1}
 
 
@@ -96,7 +97,9 @@ def run(layer, inputs, state, backend):
   Returns:
     (outputs [T, B, H], state float32 [S, B, H] after the last step).
   """
-  if backend.startswith("unrolled") and inputs.shape[0] is None:
+  if backend.startswith("unrolled") and not (
+    inputs.shape[0] and inputs.shape[0] <= MAX_UNROLLED
+  ):
     backend = "keras"
   outputs, last = {
     "native": _native,

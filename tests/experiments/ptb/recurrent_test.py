@@ -95,6 +95,15 @@ class BackendsTest(parameterized.TestCase, tf.test.TestCase):
         outputs, state = run(cell, backend, num_steps=None)[:2]
         self.assertAllClose((outputs, state), in_numpy(cell), atol=1e-6)
 
+  def test_long_windows_are_not_unrolled(self):
+    layer, state = layer_of("lstm"), tf.zeros([2, B, H])
+    for num_steps, is_unrolled in ((100, True), (101, False)):
+      traced = tf.function(
+        lambda x: recurrent.run(layer, x, state, "unrolled")
+      ).get_concrete_function(tf.TensorSpec([num_steps, B, D]))
+      size = len(traced.graph.get_operations())
+      self.assertEqual(size > 1000, is_unrolled)
+
   def test_bfloat16(self):
     found = run("lstm", "unrolled", dtype="mixed_bfloat16")
     expected = in_numpy("lstm")
