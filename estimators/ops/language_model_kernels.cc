@@ -1,6 +1,9 @@
 // The language model's ops on a CPU: these unpack and check, and call the
 // functions of language_model_lstm.h and language_model_softmax.h.
+#include <atomic>
+#include <functional>
 #include <limits>
+#include <new>
 #include <string>
 #include <utility>
 
@@ -76,8 +79,22 @@ class VectorKernel : public OpKernel {
                                     name, "; 'best' takes what it has."));
   }
 
+  void Compute(OpKernelContext* context) final {
+    try {
+      Run(context);
+    } catch (const std::bad_alloc&) {
+      context->SetStatus(absl::ResourceExhaustedError(absl::StrCat(
+          name(),
+          " needs more memory than there is; take a smaller batch, or "
+          "fewer steps at a time.")));
+    }
+  }
+
  protected:
   const Simd& simd() const { return *simd_; }
+
+  // Computes what `Compute` is to.
+  virtual void Run(OpKernelContext* context) = 0;
 
   static Parallel ParallelOf(OpKernelContext* context) {
     using Scheduling = tensorflow::thread::ThreadPool::SchedulingParams;
@@ -86,10 +103,17 @@ class VectorKernel : public OpKernel {
     return [pool](int64_t n, const std::function<void(int64_t)>& f) {
       if (n == 1) return f(0);
       const int64_t per_block = 1 + n / 256;
+      std::atomic<bool> lacks_memory = false;
       pool->ParallelFor(n, Scheduling::Fixed(per_block),
-                        [&f](int64_t first, int64_t last) {
-                          for (int64_t i = first; i < last; ++i) f(i);
+                        [&](int64_t first, int64_t last) {
+                          try {
+                            for (int64_t i = first; i < last; ++i) f(i);
+                          } catch (const std::bad_alloc&) {
+                            // TensorFlow's threads know no exceptions.
+                            lacks_memory = true;
+                          }
                         });
+      if (lacks_memory) throw std::bad_alloc();
     };
   }
 
@@ -147,7 +171,7 @@ class LstmKernel : public VectorKernel {
  public:
   using VectorKernel::VectorKernel;
 
-  void Compute(OpKernelContext* context) override {
+  void Run(OpKernelContext* context) override {
     Lstm lstm;
     OP_REQUIRES_OK(context, LstmOf(context, &lstm));
     const TensorShape states({lstm.num_steps, lstm.batch_size, lstm.num_units});
@@ -166,7 +190,7 @@ class LstmGradKernel : public VectorKernel {
  public:
   using VectorKernel::VectorKernel;
 
-  void Compute(OpKernelContext* context) override {
+  void Run(OpKernelContext* context) override {
     Lstm lstm;
     OP_REQUIRES_OK(context, LstmOf(context, &lstm));
     const TensorShape states({lstm.num_steps, lstm.batch_size, lstm.num_units});
@@ -236,7 +260,7 @@ class SoftmaxLossesKernel : public VectorKernel {
                    context->GetAttr("differentiable", &differentiable_));
   }
 
-  void Compute(OpKernelContext* context) override {
+  void Run(OpKernelContext* context) override {
     Softmax softmax;
     OP_REQUIRES_OK(context, SoftmaxOf(context, &softmax));
     const int64_t rows = softmax.num_rows;
@@ -262,7 +286,7 @@ class SoftmaxLossesGradKernel : public VectorKernel {
  public:
   using VectorKernel::VectorKernel;
 
-  void Compute(OpKernelContext* context) override {
+  void Run(OpKernelContext* context) override {
     Softmax softmax;
     OP_REQUIRES_OK(context, SoftmaxOf(context, &softmax));
     const int64_t rows = softmax.num_rows;

@@ -60,7 +60,7 @@ void Panels::Pack(const View& b, int first_panel, int last_panel) {
   const ptrdiff_t size = static_cast<ptrdiff_t>(depth_) * width_;
   // In the order in which b lies in memory, for the sake of the cache.
   if (b.column == 1) {
-    for (int k = 0; k < depth_; ++k) {
+    for (ptrdiff_t k = 0; k < depth_; ++k) {
       for (int column = first; column < last; column += width_) {
         std::memcpy(data_.get() + column / width_ * size + k * width_,
                     b.data + k * b.row + column,
@@ -70,20 +70,20 @@ void Panels::Pack(const View& b, int first_panel, int last_panel) {
   } else {
     // Some rows at a time: what is written must not fill the cache.
     constexpr int kRows = 64;
-    for (int k = 0; k < depth_; k += kRows) {
-      const int rows = std::min(kRows, depth_ - k);
+    for (ptrdiff_t k = 0; k < depth_; k += kRows) {
+      const ptrdiff_t rows = std::min<ptrdiff_t>(kRows, depth_ - k);
       for (int column = first; column < last; ++column) {
         const float* const from = b.data + column * b.column + k * b.row;
         float* const to =
             data_.get() + column / width_ * size + k * width_ + column % width_;
-        for (int i = 0; i < rows; ++i) to[i * width_] = from[i * b.row];
+        for (ptrdiff_t i = 0; i < rows; ++i) to[i * width_] = from[i * b.row];
       }
     }
   }
   const int beyond = num_columns_ % width_;
   if (last == num_columns_ && beyond) {
     float* const to = data_.get() + num_columns_ / width_ * size;
-    for (int k = 0; k < depth_; ++k) {
+    for (ptrdiff_t k = 0; k < depth_; ++k) {
       std::fill(to + k * width_ + beyond, to + (k + 1) * width_, 0.0f);
     }
   }

@@ -72,6 +72,7 @@ VECTORS_INLINE V Sigmoid(const V& x) {
   return 1.0f / (Exp<V>(-x) + All<V>(1.0f));
 }
 
+// To about 1e-7, absolutely: what is that small comes out as 0.
 template <typename V>
 VECTORS_INLINE V Tanh(const V& x) {
   return All<V>(1.0f) - 2.0f / (Exp<V>(2.0f * x) + All<V>(1.0f));
@@ -124,6 +125,13 @@ VECTORS_INLINE float Exponentials(const float* bias, int n, float* x,
   for (int i = whole; i < n; ++i) {
     x[i] += bias[i];
     maximum = x[i] > maximum ? x[i] : maximum;
+  }
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  if (maximum == -kInfinity) {
+    // All are -inf, of which nothing may be subtracted, or not numbers.
+    *sum = 0;
+    for (int i = 0; i < n; ++i) *sum += x[i] = x[i] == -kInfinity ? 0 : x[i];
+    return std::numeric_limits<float>::lowest();
   }
   V sums = {};
   ForColumns<V>(0, n, [&](auto*, int i) VECTORS_INLINE_LAMBDA {

@@ -11,7 +11,8 @@ namespace {
 // Rows whose logits of a block fit into the cache.
 constexpr int kRows = 400;
 // The gradient of hidden is a sum over the blocks. So many sums are made side
-// by side, a number that must not depend on that of the threads.
+// by side, on as many threads at most: a number that must not depend on that of
+// the threads, or the bits would.
 constexpr int kParts = 8;
 
 // Words of the vocabulary.
@@ -38,7 +39,7 @@ void RunBlock(const Simd& simd, const Softmax& softmax, const float* bias,
   if (memory.exponentials != nullptr) {
     logits = memory.exponentials + place * kSoftmaxStride;
   } else {
-    scratch.reset(new float[num_rows * kSoftmaxStride]);
+    scratch.reset(new float[static_cast<size_t>(num_rows) * kSoftmaxStride]);
     logits = scratch.get();
   }
   const View hidden =
@@ -134,7 +135,7 @@ class BlockGradient {
     std::fill_n(dbias, block.size, 0.0f);
     const int rows = softmax_.num_rows;
     const ptrdiff_t place = static_cast<ptrdiff_t>(block.index) * rows;
-    for (int n = 0; n < rows; ++n) {
+    for (ptrdiff_t n = 0; n < rows; ++n) {
       const float gradient = loss_gradients[n];
       const float factor =
           gradient * std::exp(memory.maxima[place + n] - memory.log_sums[n]);

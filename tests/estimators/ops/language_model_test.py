@@ -101,9 +101,12 @@ class Case(tf.test.TestCase, parameterized.TestCase):
       self.skipTest(f"there are no {instructions} here")
 
 
-# Shapes with and without whole vectors, tiles, panels and blocks.
+# Shapes with and without whole vectors, tiles, panels and blocks; with more
+# blocks than parts, of which the gradient of hidden is the sum.
 LSTM_SHAPES = ((1, 1, 1, 1), (3, 2, 5, 4), (4, 23, 17, 33), (2, 20, 64, 40))
-SOFTMAX_SHAPES = ((1, 1, 1), (7, 5, 9), (23, 33, 300), (401, 8, 513))
+SOFTMAX_SHAPES = (
+  (1, 1, 1), (7, 5, 9), (23, 33, 300), (401, 8, 513), (3, 5, 2049), (5, 7, 4200)
+)  # fmt: skip
 
 
 class LstmTest(Case):
@@ -238,6 +241,27 @@ class SoftmaxTest(Case):
       hidden, weights, np.zeros(3, np.float32), np.array([1, 1], np.int32)
     )
     self.assertAllClose(losses, [1000.0, 1000.0])
+
+  @parameterized.product(first=[0, 1, 255], instructions=INSTRUCTIONS)
+  def test_words_that_are_masked(self, first, instructions):
+    # All of the first block of 256, or all but one or 255 of its words.
+    self.skip_without(instructions)
+    hidden, weights, bias, _ = softmax_arguments(2, 3, 300)
+    bias[first:256] = -np.inf
+    arguments = [hidden, weights, bias, np.array([270, 299], np.int32)]
+
+    def native(*arguments):
+      return language_model.softmax_losses(
+        *arguments, instructions=instructions
+      )
+
+    self.assertAllClose(native(*arguments), numpy_losses(*arguments))
+    found = gradients(native, arguments, weighted)
+    expected = gradients(
+      language_model_twin.softmax_losses, arguments, weighted
+    )
+    for ours, theirs in zip(found, expected, strict=True):
+      self.assertAllClose(ours, theirs, rtol=1e-4, atol=1e-5)
 
   @parameterized.product(
     bits=[0x7FC00000, 0x7FC00001, 0xFFC12345], instructions=INSTRUCTIONS
