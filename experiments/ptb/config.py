@@ -16,13 +16,14 @@ class Config:
     num_steps: the words that gradients flow back through.
     hidden_size: units of a layer, also the length of a word's vector.
     max_epoch: epochs at the first learning rate.
-    max_max_epoch: all epochs.
+    max_max_epoch: all epochs, as published.
     keep_prob: the share of units that dropout keeps, outside of the recurrence.
     lr_decay: what the learning rate is multiplied with in each later epoch.
     batch_size: rows of the text that are read side by side.
     cell: lstm; block, the same computed by TensorFlow's BlockLSTM; or gru.
     rnn_backend: what computes the layers; see `recurrent.py`.
-    max_epochs: epochs to stop after, if before max_max_epoch; or None.
+    max_epochs: all epochs, instead of max_max_epoch, fewer or more; or None.
+      The learning rates of the epochs follow the same rule.
     train_steps: steps to stop after, if before that; or None.
     use_fp16: compute in bfloat16 in all layers but the last.
     seed: of the initial weights, of dropout and of the sample text.
@@ -69,7 +70,7 @@ class Config:
   @property
   def num_epochs(self):
     """The epochs of the run, an int."""
-    return min(self.max_max_epoch, self.max_epochs or self.max_max_epoch)
+    return self.max_epochs or self.max_max_epoch
 
 
 # ptb_word_lm.py, models/tutorials/rnn/ptb (2016); the settings of Zaremba et

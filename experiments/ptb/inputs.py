@@ -1,5 +1,7 @@
 """The texts that a run trains on and is evaluated on."""
 
+import contextlib
+
 from input_pipelines import downloads, ptb
 
 # Steps of a window of the test set, which is one row: a fifth faster than 100,
@@ -19,6 +21,13 @@ def load(config):
     if config.prefix == ptb.PREFIX:
       downloads.download("ptb", config.data_dir)
   corpus = ptb.load(config.data_dir, config.prefix)
+  if ptb.END not in corpus.vocabulary:
+    path = ptb.path_of(config.data_dir, "train", config.prefix)
+    raise ValueError(
+      f"the training text must have at least one line end, as texts begin "
+      f"after one ({ptb.END}), but {path} has none in {len(corpus.train)} "
+      "words; end its sentences with line ends."
+    )
   for split, count in corpus.dropped.items():
     if count:
       print(f"{split}: {count} words outside of the vocabulary are left out.")
@@ -41,9 +50,23 @@ def input_fns(corpus, config):
   Raises:
     ValueError: a text is too short.
   """
-  batch_size, num_steps = config.batch_size, config.num_steps
-  return {
-    "train": ptb.train_input_fn(corpus.train, batch_size, num_steps),
-    "valid": ptb.evaluation_input_fn(corpus.valid, batch_size, num_steps),
-    "test": ptb.evaluation_input_fn(corpus.test, 1, 1, window=TEST_WINDOW),
-  }
+  sizes = config.batch_size, config.num_steps
+  with _named(config, "train"):
+    train = ptb.train_input_fn(corpus.train, *sizes)
+  with _named(config, "valid"):
+    valid = ptb.evaluation_input_fn(corpus.valid, *sizes)
+  with _named(config, "test"):
+    test = ptb.evaluation_input_fn(corpus.test, 1, 1, window=TEST_WINDOW)
+  return {"train": train, "valid": valid, "test": test}
+
+
+@contextlib.contextmanager
+def _named(config, split):
+  """Puts the name of a text before the text of a ValueError."""
+  try:
+    yield
+  except ValueError as error:
+    name = ptb.path_of(config.data_dir, split, config.prefix)
+    if config.self_test:
+      name = f"the invented {split} text"
+    raise ValueError(f"{name}: {error}") from error

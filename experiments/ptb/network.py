@@ -4,11 +4,13 @@ L layers, S states of a layer, T steps, B rows of the batch, H units, V words.
 Time is the first dimension.
 """
 
+import functools
+
 import keras
 import tensorflow as tf
 
 from estimators import once
-from estimators.ops import language_model
+from estimators.ops import language_model, language_model_twin
 from experiments.ptb import recurrent
 
 
@@ -97,19 +99,26 @@ def run_layers(net, ids, state, backend, dropouts=None):
 def word_losses(net, outputs, targets, training):
   """Returns -log p of each word, float32 [T, B], in nats.
 
+  A C++ op computes them, which is for the CPU; TensorFlow's own ops where there
+  is a GPU.
+
   Args:
     net: what `network` returned.
     outputs: float32 [T, B, H], from `run_layers`.
     targets: int32 [T, B], the words to come.
     training: bool, whether gradients will be taken.
   """
-  softmax = net["softmax"]
-  losses = language_model.softmax_losses(
+  if recurrent.has_gpu():
+    losses_of = language_model_twin.softmax_losses
+  else:
+    losses_of = functools.partial(
+      language_model.softmax_losses, differentiable=training
+    )
+  losses = losses_of(
     tf.reshape(outputs, [-1, outputs.shape[-1]]),
-    softmax.kernel.value,
-    softmax.bias.value,
+    net["softmax"].kernel.value,
+    net["softmax"].bias.value,
     tf.reshape(targets, [-1]),
-    differentiable=training,
   )
   return tf.reshape(losses, tf.shape(targets))
 

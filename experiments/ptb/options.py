@@ -38,7 +38,11 @@ def define_flags(values=FLAGS):
   ):
     flags.DEFINE_enum(name, None, choices, text, flag_values=values)
   for name, text in (
-    ("max_epochs", "Epochs to stop after; the learning rates stay the same."),
+    (
+      "max_epochs",
+      "All epochs, fewer or more than published; the learning rates follow the "
+      "same rule.",
+    ),
     ("num_steps", "The words that gradients flow back through."),
     ("hidden_size", "Units of a layer."),
     ("num_layers", "Recurrent layers."),

@@ -36,6 +36,12 @@ def backend_of(cell, choice="auto", use_fp16=False):
   Raises:
     ValueError: the choice cannot compute such a cell.
   """
+  if cell == "block" and use_fp16:
+    raise ValueError(
+      "--cell=block is computed by TensorFlow's BlockLSTM, which needs "
+      "float32, but came with --use_fp16; take --cell=lstm, which is the same "
+      "model, or leave --use_fp16 out."
+    )
   if cell == "block" and choice != "auto":
     raise ValueError(
       "--cell=block is computed by TensorFlow's BlockLSTM, so --rnn_backend "
@@ -51,9 +57,14 @@ def backend_of(cell, choice="auto", use_fp16=False):
     return choice
   if cell == "block":
     return "block"
-  if tf.config.list_physical_devices("GPU"):
+  if has_gpu():
     return "keras"
   return "unrolled" if cell == "gru" or use_fp16 else "native"
+
+
+def has_gpu():
+  """Returns whether there is a GPU: the C++ ops would leave it waiting."""
+  return bool(tf.config.list_physical_devices("GPU"))
 
 
 def layer(cell, num_units, input_size, bound, dtype):

@@ -4,6 +4,7 @@ from absl.testing import parameterized
 
 from experiments.ptb import main, options
 from experiments.ptb.config import PUBLISHED, model_params, published
+from experiments.ptb.model import EpochSchedule
 
 
 def parse(*args):
@@ -55,8 +56,12 @@ class ConfigTest(parameterized.TestCase, tf.test.TestCase):
     )  # fmt: skip
     self.assertEqual(params | expected, params)
 
-  def test_more_epochs_than_published_are_not_run(self):
-    self.assertEqual(parse("--max_epochs=99").num_epochs, 13)
+  def test_more_epochs_than_published(self):
+    config = parse("--max_epochs=16")
+    self.assertEqual(config.num_epochs, 16)
+    # The rates go on by the same rule: 4 at 1, then 12 halvings.
+    rate = EpochSchedule(model_params(config, 9, 10, "native"))
+    self.assertAllClose(rate(159), 0.5**12)
 
   @parameterized.parameters(
     ("--model=tiny", "Invalid model: .*small, medium, large, test.*'tiny'"),

@@ -140,8 +140,29 @@ class MainTest(tf.test.TestCase):
 class InputsTest(tf.test.TestCase):
   def test_a_text_that_is_too_short(self):
     corpus, _ = ptb.fake(num_words=1200)  # 120 to validate on.
-    with self.assertRaisesRegex(ValueError, "got 120: epoch_size == 0"):
-      inputs.input_fns(corpus, published(num_steps=10))
+    one = corpus._replace(valid=corpus.train, test=corpus.test[:1])
+    for texts, changes, message in (
+      (corpus, {}, "^/d/my.valid.txt: .*got 120: epoch_size == 0"),
+      (one, {}, "^/d/my.test.txt: .*got 1: epoch_size == 0"),
+      (corpus, dict(num_steps=60), "^/d/my.train.txt: .*got 1200: epoch"),
+      (corpus, dict(self_test=True), "^the invented valid text: .*got 120"),
+    ):
+      config = published(
+        prefix="my.", data_dir="/d", **dict(num_steps=10) | changes
+      )
+      with self.assertRaisesRegex(ValueError, message):
+        inputs.input_fns(texts, config)
+
+  def test_a_training_text_of_one_endless_line_is_refused(self):
+    folder = helpers.new_folder()
+    for split in ("train", "valid", "test"):
+      with open(os.path.join(folder, f"my.{split}.txt"), "w") as file:
+        file.write("a b c a" if split == "train" else "a b\n")
+    with self.assertRaisesRegex(
+      ValueError,
+      "must have at least one line end.*my.train.txt has none in 4 w",
+    ):
+      inputs.load(published(data_dir=folder, prefix="my."))
 
   def test_downloads_what_is_missing(self):
     config = published(data_dir=helpers.new_folder())

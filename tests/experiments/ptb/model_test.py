@@ -1,10 +1,12 @@
 """The model against NumPy, and the state that is carried."""
 
 import os
+from unittest import mock
 
 import numpy as np
 import tensorflow as tf
 
+from estimators.ops import language_model
 from experiments.ptb import config, model
 from input_pipelines import ptb
 from tests.experiments.ptb import tiny
@@ -72,6 +74,26 @@ class LossTest(tf.test.TestCase):
       values = variable.numpy()
       self.assertLess(np.abs(values).max(), 0.1)
       self.assertAllClose(values.std(), 0.2 / np.sqrt(12), rtol=0.05)
+
+
+class WordLossesTest(tf.test.TestCase):
+  def test_on_a_gpu_they_are_of_tensorflows_ops(self):
+    params = tiny.params()
+    net = model.network.network.__wrapped__(params)
+    outputs = tf.random.stateless_normal([4, 2, 3], [1, 2])
+    targets, results = tf.constant(TARGETS.T, tf.int32), []
+    for devices in ([], ["a GPU"]):
+      with mock.patch.object(
+        tf.config, "list_physical_devices", return_value=devices
+      ):
+        traced = tf.function(
+          lambda x: model.network.word_losses(net, x, targets, True)
+        ).get_concrete_function(outputs)
+      ops = {operation.type for operation in traced.graph.get_operations()}
+      is_ours = any(name.startswith("Estimators") for name in ops)
+      self.assertEqual(is_ours, language_model.is_native() and not devices)
+      results.append(traced(outputs))
+    self.assertAllClose(*results)
 
 
 class ScheduleTest(tf.test.TestCase):

@@ -1,5 +1,7 @@
 """The backends against NumPy, and against each other."""
 
+from unittest import mock
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -128,10 +130,19 @@ class BackendOfTest(parameterized.TestCase):
     found = recurrent.backend_of(cell, choice, use_fp16)
     self.assertEqual(found, expected)
 
+  @parameterized.parameters("lstm", "gru")
+  def test_on_a_gpu(self, cell):
+    with mock.patch.object(
+      tf.config, "list_physical_devices", return_value=["a GPU"]
+    ) as devices:
+      self.assertEqual(recurrent.backend_of(cell), "keras")
+    devices.assert_called_once_with("GPU")
+
   @parameterized.parameters(
     ("gru", "native", False, "native is for --cell=lstm.*--cell=gru"),
     ("lstm", "native", True, "native is for .* float32.*use_fp16=True"),
     ("block", "keras", False, "rnn_backend must be auto, but is keras"),
+    ("block", "auto", True, "needs float32, but came with --use_fp16; take"),
   )
   def test_what_cannot_be(self, cell, choice, use_fp16, message):
     with self.assertRaisesRegex(ValueError, message):
