@@ -38,6 +38,7 @@ from input_pipelines import common
 END = "<eos>"
 SPLITS = ("train", "valid", "test")
 PREFIX = "ptb."
+_BYTE_ORDER_MARK = "\ufeff"
 
 # The invented text: each animal has its own sound, which is to be remembered.
 _SOUNDS = {
@@ -103,12 +104,15 @@ def _lines(path):
   with open(path, "rb") as stream:
     for number, line in enumerate(stream, 1):
       try:
-        words = line.decode().split()
+        text = line.decode()
       except UnicodeDecodeError as error:
         raise ValueError(
           f"{path} must be UTF-8, but byte {error.start + 1} of line {number} "
           f"is {line[error.start]:#04x}; convert the file, or restore it."
         ) from error
+      if number == 1:
+        text = text.removeprefix(_BYTE_ORDER_MARK)
+      words = text.split()
       is_empty = is_empty and not words
       yield [*words, END] if line.endswith(b"\n") else words
   if is_empty:

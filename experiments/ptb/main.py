@@ -11,7 +11,7 @@ import math
 
 from absl import app, flags
 
-from experiments.ptb import inputs, options, serving, vocabulary
+from experiments.ptb import inputs, kept, options, serving, vocabulary
 from experiments.ptb.model import EpochSchedule
 from experiments.ptb.reports import EpochReport
 
@@ -39,6 +39,12 @@ def run(config):
   input_fns = inputs.input_fns(corpus, config)
   steps_per_epoch = inputs.steps_per_epoch(corpus, config)
   vocabulary.write(settings.model_dir, corpus.vocabulary)
+  kept.write_layout(
+    settings.model_dir,
+    batch_size=config.batch_size,
+    num_steps=config.num_steps,
+    training_words=len(corpus.train),
+  )
   estimator = options.estimator_of(
     config, settings, corpus, steps_per_epoch, sample_words=SAMPLE_WORDS
   )
@@ -57,8 +63,7 @@ def run(config):
     metrics["true_perplexity"] = math.exp(entropy)
   if config.export_dir:
     metrics["export"] = serving.export_model(estimator, config.export_dir)
-  if config.model_dir:
-    print(f"Saving model to {config.model_dir}.", flush=True)
+  print(f"Saving model to {settings.model_dir}.", flush=True)
   return metrics
 
 

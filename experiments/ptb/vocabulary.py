@@ -5,6 +5,7 @@ import os
 import tensorflow as tf
 
 from estimators import once
+from experiments.ptb import kept
 
 FILE = "vocab.txt"
 UNKNOWN, END = "<unk>", "<eos>"
@@ -16,30 +17,26 @@ def path_in(model_dir):
 
 
 def write(model_dir, words):
-  """Writes the vocabulary into a model_dir, unless it is there.
+  """Writes the vocabulary into a model_dir, or compares it.
 
   Args:
     model_dir: str, a folder; made when it is missing.
     words: sequence of str.
 
   Raises:
-    ValueError: there is one already, of other words.
+    ValueError: there are checkpoints already, of other words.
   """
   path = path_in(model_dir)
   text = "".join(f"{word}\n" for word in words).encode()
-  if os.path.exists(path):
-    with open(path, "rb") as stream:
-      if stream.read() == text:
-        return
+  before = kept.read(path)
+  if before is None:
+    kept.write(path, text)
+  elif before != text:
     raise ValueError(
       f"{path} must be the vocabulary of the training text, which has "
       f"{len(words)} words, but is another: the model was trained on another "
       "text. Give another model_dir, or that text."
     )
-  os.makedirs(model_dir, exist_ok=True)
-  with open(path + ".tmp", "wb") as stream:
-    stream.write(text)
-  os.replace(path + ".tmp", path)  # Whole, or not there.
 
 
 @once

@@ -38,6 +38,7 @@ class ReadWordsTest(TextsTestCase):
     ("a\n\n \nb\n", ["a", "<eos>", "<eos>", "<eos>", "b", "<eos>"]),
     ("a\r\n\tb c", ["a", "<eos>", "b", "c"]),
     ("größer 是\n", ["größer", "是", "<eos>"]),
+    ("\ufeffa b\n\ufeffc", ["a", "b", "<eos>", "\ufeffc"]),
   )
   def test_words_and_ends_of_lines(self, text, expected):
     path = self.write("text", text)
@@ -52,7 +53,7 @@ class ReadWordsTest(TextsTestCase):
     ):
       ptb.read_words(path)
 
-  @parameterized.parameters("", "\n", " \n\t\n  ")
+  @parameterized.parameters("", "\n", " \n\t\n  ", "\ufeff\n")
   def test_a_text_without_words_is_refused(self, text):
     path = self.write("text", text)
     with self.assertRaisesRegex(ValueError, f"{path} must have words, but has"):

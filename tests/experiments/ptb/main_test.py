@@ -89,7 +89,22 @@ class MainTest(tf.test.TestCase):
       self.assertEqual(again[name], metrics[name])
     self.assertIn("Epoch: 2 Learning rate: 0.500", lines)
     self.assertNotIn("Epoch: 1 Learning rate: 1.000", lines)
+    self.check_other_texts()
     self.check_stopped_run(metrics)
+
+  def check_other_texts(self):
+    with self.assertRaisesRegex(ValueError, "^num_steps must be.*=5, .*=6: a"):
+      printed_by(main.run, self.config(num_steps=6))
+    path = os.path.join(self.data_dir, "my.train.txt")
+    with open(path, "a") as file:
+      file.write("\nthe")  # Another number of words, of the same kinds.
+    with self.assertRaisesRegex(ValueError, "^training_words must be.*1202"):
+      printed_by(main.run, self.config())
+    with open(path, "a") as file:
+      file.write(" emu")
+    with self.assertRaisesRegex(ValueError, "of the training text.*another"):
+      printed_by(main.run, self.config())
+    write_texts(self.data_dir)
 
   def check_stopped_run(self, expected):
     self.model_dir += "_stopped"
@@ -120,12 +135,13 @@ class MainTest(tf.test.TestCase):
     self.assertContainsSubset(words, known.vocabulary)
     self.assertBetween(len(words), 20, 50)
 
-  def test_another_text_in_the_same_model_dir(self):
-    os.makedirs(self.model_dir)
-    with open(os.path.join(self.model_dir, "vocab.txt"), "w") as file:
-      file.write("the\nother\n")
-    with self.assertRaisesRegex(ValueError, "of the training text.*another"):
-      printed_by(main.run, self.config())
+  def test_a_temporary_folder_is_named(self):
+    config = self.config(model_dir=None, train_steps=1)
+    _, lines = printed_by(main.run, config)
+    folder = re.fullmatch(r"Saving model to (.*)\.", lines[-1])[1]
+    self.assertContainsSubset(
+      ["checkpoint", "layout.json", "vocab.txt"], os.listdir(folder)
+    )
 
   def test_the_self_test_is_judged(self):
     for perplexity, status in ((2.0, 0), (2.03, 0), (2.05, 1)):
