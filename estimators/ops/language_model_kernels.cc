@@ -1,5 +1,6 @@
 // The language model's ops on a CPU: these unpack and check, and call the
 // functions of language_model_lstm.h and language_model_softmax.h.
+#include <algorithm>
 #include <atomic>
 #include <functional>
 #include <limits>
@@ -102,17 +103,20 @@ class VectorKernel : public OpKernel {
         context->device()->tensorflow_cpu_worker_threads()->workers;
     return [pool](int64_t n, const std::function<void(int64_t)>& f) {
       if (n == 1) return f(0);
-      const int64_t per_block = 1 + n / 256;
+      std::atomic<int64_t> next = 0;
       std::atomic<bool> lacks_memory = false;
-      pool->ParallelFor(n, Scheduling::Fixed(per_block),
-                        [&](int64_t first, int64_t last) {
-                          try {
-                            for (int64_t i = first; i < last; ++i) f(i);
-                          } catch (const std::bad_alloc&) {
-                            // TensorFlow's threads know no exceptions.
-                            lacks_memory = true;
-                          }
-                        });
+      const auto work = [&](int64_t, int64_t) {
+        try {
+          for (int64_t i = next++; i < n; i = next++) f(i);
+        } catch (const std::bad_alloc&) {
+          // TensorFlow's threads know no exceptions.
+          lacks_memory = true;
+        }
+      };
+      // No more than there are threads, of which this is one: with more the
+      // pool would leave it idle, and let it wait for another to wake up.
+      const int64_t num_workers = std::min<int64_t>(n, pool->NumThreads());
+      pool->ParallelFor(num_workers, Scheduling::Fixed(1), work);
       if (lacks_memory) throw std::bad_alloc();
     };
   }
