@@ -1,10 +1,12 @@
 """The flags that every experiment has, and what they mean to the runner."""
 
+import contextlib
 import dataclasses
 import functools
 import os
+import sys
 
-from absl import flags
+from absl import flags, logging
 
 from estimators import RunConfig, distribution_strategy
 from estimators.distribute import STRATEGIES
@@ -152,6 +154,22 @@ def run_config(config):
   if config.save_checkpoints_steps is None:
     return settings
   return settings.replace(save_checkpoints_steps=config.save_checkpoints_steps)
+
+
+@contextlib.contextmanager
+def mistakes_in_one_line(name):
+  """Ends the program with the text of a ValueError, or of a missing file's.
+
+  Its traceback is logged for those who ask: --verbosity=1.
+
+  Args:
+    name: str, of the experiment; it stands before the text.
+  """
+  try:
+    yield
+  except (ValueError, FileNotFoundError) as error:
+    logging.debug("The place of the mistake:", exc_info=True)
+    sys.exit(f"{name}: {error}")
 
 
 def _check_used(values, names):

@@ -1,10 +1,9 @@
 """The flags of the three programs, and what they make of them."""
 
-import contextlib
-import sys
+import functools
 
 import tensorflow as tf
-from absl import flags, logging
+from absl import flags
 
 from estimators import Estimator
 from experiments import common_flags
@@ -18,6 +17,9 @@ ALIASES = {
   "checkpoint_dir": "model_dir",
   "max_steps": "train_steps",
 }
+mistakes_in_one_line = functools.partial(
+  common_flags.mistakes_in_one_line, "cifar10"
+)
 
 
 def define_flags(values=FLAGS):
@@ -76,19 +78,6 @@ def config_from_flags(values, unused=(), **defaults):
       f"{', '.join(ignored)}; leave them out, or take main.py."
     )
   return config_of(**(defaults | given))
-
-
-@contextlib.contextmanager
-def mistakes_in_one_line():
-  """Ends the program with the text of a ValueError.
-
-  Its traceback is logged for those who ask: --verbosity=1.
-  """
-  try:
-    yield
-  except ValueError as error:
-    logging.debug("The place of the mistake:", exc_info=True)
-    sys.exit(f"cifar10: {error}")
 
 
 def run_config(config):

@@ -1,10 +1,9 @@
 """The flags of the program, and what it makes of them."""
 
-import contextlib
-import sys
+import functools
 import tempfile
 
-from absl import flags, logging
+from absl import flags
 
 from estimators import Estimator
 from experiments import common_flags
@@ -15,6 +14,9 @@ from experiments.ptb.model import model_fn
 FLAGS = flags.FLAGS
 # What the tutorial's program called them.
 ALIASES = {"data_path": "data_dir", "save_path": "model_dir"}
+mistakes_in_one_line = functools.partial(
+  common_flags.mistakes_in_one_line, "ptb"
+)
 
 
 def define_flags(values=FLAGS):
@@ -65,19 +67,6 @@ def config_from_flags(values):
     ValueError: they stand for none.
   """
   return published(**common_flags.given_fields(values, Config))
-
-
-@contextlib.contextmanager
-def mistakes_in_one_line():
-  """Ends the program with the text of a ValueError, or of a missing file's.
-
-  Its traceback is logged for those who ask: --verbosity=1.
-  """
-  try:
-    yield
-  except (ValueError, FileNotFoundError) as error:
-    logging.debug("The place of the mistake:", exc_info=True)
-    sys.exit(f"ptb: {error}")
 
 
 def run_config(config):

@@ -113,6 +113,15 @@ class CommonFlagsTest(absltest.TestCase):
         {"train_distribute": strategy, "eval_distribute": None},
       )
 
+  def test_mistakes_end_the_program_with_their_text(self):
+    for error in (ValueError, FileNotFoundError):
+      with self.assertRaisesRegex(SystemExit, "^mnist: no file x$"):
+        with common_flags.mistakes_in_one_line("mnist"):
+          raise error("no file x")
+    with self.assertRaisesRegex(TypeError, "^x$"):
+      with common_flags.mistakes_in_one_line("mnist"):
+        raise TypeError("x")
+
   def test_the_global_flags_stay_as_they_are(self):
     parse()
     self.assertNotIn("train_steps", flags.FLAGS)
