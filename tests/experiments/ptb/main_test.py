@@ -1,15 +1,20 @@
 """The program on a small invented text, in this process."""
 
 import contextlib
+import dataclasses
 import io
 import json
 import os
 import re
+import subprocess
+import sys
 from unittest import mock
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
+from estimators import checkpoints
 from experiments.ptb import inputs, main
 from experiments.ptb.config import published
 from input_pipelines import ptb
@@ -36,7 +41,11 @@ def write_texts(folder):
       file.write(" ".join(words).replace(" <eos> ", "\n"))
 
 
-class MainTest(tf.test.TestCase):
+def newest(model_dir):
+  return tf.train.latest_checkpoint(model_dir)
+
+
+class MainTestCase(tf.test.TestCase):
   def config(self, **given):
     settings = dict(
       data_dir=self.data_dir,
@@ -57,6 +66,8 @@ class MainTest(tf.test.TestCase):
     self.model_dir = os.path.join(self.get_temp_dir(), "model")
     write_texts(self.data_dir)
 
+
+class MainTest(MainTestCase):
   def test_two_epochs(self):
     config = self.config(max_epochs=2)
     metrics, lines = printed_by(main.run, config)
@@ -151,6 +162,54 @@ class MainTest(tf.test.TestCase):
           returned, lines = printed_by(main.main, ["main"])
       self.assertEqual(returned, status)
       self.assertEqual(json.loads(lines[-1]), metrics)
+
+
+# Ends in the midst of an epoch, as if the power had failed.
+KILLED = """
+import json, os, sys
+from experiments.ptb import config, main
+
+def end(report, run):
+  if run.global_step >= 84:
+    os._exit(9)
+
+main.EpochReport.after_run = end
+main.run(config.Config(**json.loads(sys.argv[1])))
+"""
+
+
+class ProcessTest(MainTestCase):
+  @pytest.mark.slow
+  def test_a_killed_run_ends_with_the_same_bits(self):
+    changes = dict(max_epochs=2, save_checkpoints_steps=7)
+    expected, _ = printed_by(main.run, self.config(**changes))
+    unbroken, self.model_dir = self.model_dir, self.model_dir + "_killed"
+    config = self.config(**changes)
+    settings = json.dumps(dataclasses.asdict(config))
+    done = subprocess.run([sys.executable, "-c", KILLED, settings])
+    self.assertEqual(done.returncode, 9)
+    # Between the end of the first epoch, 59, and the step of its death.
+    step = checkpoints.value(newest(self.model_dir), "global_step")
+    self.assertBetween(step, 60, 83)
+    metrics, _ = printed_by(main.run, config)
+    for name in ("train_perplexity", "valid_perplexity", "test_perplexity"):
+      self.assertEqual(metrics[name], expected[name])
+    path, again = newest(unbroken), newest(self.model_dir)
+    names = checkpoints.names(path)
+    self.assertContainsSubset(["training_carry/state"], names)
+    self.assertCountEqual(checkpoints.names(again), names)
+    for name in names:
+      found = checkpoints.value(again, name)
+      self.assertAllEqual(found, checkpoints.value(path, name), name)
+
+  @pytest.mark.slow
+  def test_the_self_test(self):
+    command = [sys.executable, "-m", "experiments.ptb.main", "--self_test"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    self.assertEqual(done.returncode, 0, done.stderr[-2000:])
+    metrics = json.loads(done.stdout.splitlines()[-1])
+    bound = main.SELF_TEST_RATIO * metrics["true_perplexity"]
+    self.assertLess(metrics["test_perplexity"], bound)
 
 
 class InputsTest(tf.test.TestCase):
