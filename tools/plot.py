@@ -7,9 +7,10 @@ There is one plot for each tag, over the global step: a line `train` of the
 events in model_dir, and one for each folder eval* in it. By default the tags
 are those of the evaluations, or without any all of training, 60 at most.
 --smooth is for training alone, as an evaluation is over many examples already;
-what was written is drawn faintly behind. The picture is a PNG, or what the end
-of --output stands for, as .pdf or .svg. Exits non-zero when there is nothing to
-draw.
+what was written is drawn faintly behind. Values over more than two powers of
+ten, as perplexities, get a logarithmic scale. The picture is a PNG, or what the
+end of --output stands for, as .pdf or .svg. Exits non-zero when there is
+nothing to draw.
 """
 
 import math
@@ -28,6 +29,7 @@ FILE = "curves.png"
 _COLUMNS = 3
 _PLOT_INCHES = (5, 3.5)
 _FEW_POINTS = 30  # are marked
+_WIDE_RANGE = 100  # the greatest value over the least; wider ones need a log
 # A plot takes a tenth of a second: from the one on it is said, above the other
 # nobody finds anything in the picture.
 _MANY_PLOTS, _MOST_PLOTS = 20, 60
@@ -120,6 +122,17 @@ def smoothed(values, weight):
   return averages
 
 
+def is_wide(values):
+  """Whether numbers are positive, and over so many powers of ten.
+
+  Args:
+    values: list of float; those that are not finite do not count.
+  """
+  finite = [value for value in values if math.isfinite(value)]
+  least = min(finite, default=0)
+  return least > 0 and max(finite) > _WIDE_RANGE * least
+
+
 def picture_format(path):
   """Returns matplotlib's name of the format that a file's name ends in.
 
@@ -187,6 +200,8 @@ def _draw_tag(plot, tag, runs, smooth, colours):
   # A tag is no formula, whatever dollars are in it.
   plot.set_title(tag, parse_math=False)
   plot.set_xlabel("step")
+  if is_wide([value for curve in runs.values() for value in curve.values()]):
+    plot.set_yscale("log")
   plot.grid(alpha=0.3)
   plot.legend()
 

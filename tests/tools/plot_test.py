@@ -77,6 +77,17 @@ class PlotTest(tf.test.TestCase, parameterized.TestCase):
     )
     self.assertAllEqual(values, plot.smoothed(values, 0))
 
+  @parameterized.parameters(
+    ([10000.0, 250.0, 99.0], True),
+    ([10000.0, 250.0, 100.0], False),
+    ([10000.0, 0.0], False),
+    ([10000.0, -1.0], False),
+    ([float("nan"), 3.0, float("inf")], False),
+    ([], False),
+  )
+  def test_wide_ranges(self, values, expected):
+    self.assertEqual(plot.is_wide(values), expected)
+
   def test_many_tags_one_file(self):
     model_dir = new_folder()
     for number in range(5):
