@@ -8,6 +8,7 @@ minutes on two busy cores; published is 115.9.
 
 import json
 import math
+import zlib
 
 from absl import app, flags
 
@@ -44,6 +45,7 @@ def run(config):
     batch_size=config.batch_size,
     num_steps=config.num_steps,
     training_words=len(corpus.train),
+    training_text_crc32=zlib.crc32(corpus.train),
   )
   estimator = options.estimator_of(
     config, settings, corpus, steps_per_epoch, sample_words=SAMPLE_WORDS

@@ -107,9 +107,15 @@ class MainTest(MainTestCase):
     with self.assertRaisesRegex(ValueError, "^num_steps must be.*=5, .*=6: a"):
       printed_by(main.run, self.config(num_steps=6))
     path = os.path.join(self.data_dir, "my.train.txt")
+    with open(path) as file:
+      lines = file.read().split("\n")
+    with open(path, "w") as file:  # The same words in another order.
+      file.write("\n".join([lines[1], lines[0], *lines[2:]]))
+    with self.assertRaisesRegex(ValueError, "^training_text_crc32 must be"):
+      printed_by(main.run, self.config())
     with open(path, "a") as file:
       file.write("\nthe")  # Another number of words, of the same kinds.
-    with self.assertRaisesRegex(ValueError, "^training_words must be.*1202"):
+    with self.assertRaisesRegex(ValueError, "^training_words, .*must be.*1202"):
       printed_by(main.run, self.config())
     with open(path, "a") as file:
       file.write(" emu")
