@@ -6,11 +6,11 @@
 #include <limits>
 #include <new>
 #include <string>
-#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "language_model_lstm.h"
 #include "language_model_softmax.h"
+#include "shared_kernels.h"
 #include "tensorflow/core/framework/op_kernel.h"
 #include "tensorflow/core/framework/tensor.h"
 #include "tensorflow/core/lib/core/threadpool.h"
@@ -18,27 +18,15 @@
 namespace language_model {
 namespace {
 
+using kernels::Invalid;
 using tensorflow::OpKernel;
 using tensorflow::OpKernelConstruction;
 using tensorflow::OpKernelContext;
 using tensorflow::Tensor;
 using tensorflow::TensorShape;
 using vectors::InstructionSet;
-using vectors::IsSupported;
 
-// The numbers of a tensor, of which nothing is asked: not even, as Tensor's own
-// functions do, that they be aligned.
-template <typename T = float>
-const T* Data(const Tensor& tensor) {
-  return static_cast<const T*>(tensor.data());
-}
-
-float* MutableData(Tensor* tensor) { return const_cast<float*>(Data(*tensor)); }
-
-template <typename... Args>
-absl::Status Invalid(const Args&... args) {
-  return absl::InvalidArgumentError(absl::StrCat(args...));
-}
+const float* Data(const Tensor& tensor) { return kernels::Data<float>(tensor); }
 
 // Makes sure that input `index` has a shape.
 absl::Status CheckShape(OpKernelContext* context, int index,
@@ -65,19 +53,10 @@ class VectorKernel : public OpKernel {
  public:
   explicit VectorKernel(OpKernelConstruction* context) : OpKernel(context) {
     std::string name;
+    InstructionSet instructions;
     OP_REQUIRES_OK(context, context->GetAttr("instructions", &name));
-    for (const auto& [known, instructions] :
-         {std::make_pair("avx512", InstructionSet::kAvx512),
-          std::make_pair("avx2", InstructionSet::kAvx2),
-          std::make_pair("scalar", InstructionSet::kScalar)}) {
-      if ((name == known || name == "best") && IsSupported(instructions)) {
-        simd_ = &SimdOf(instructions);
-        return;
-      }
-    }
-    OP_REQUIRES_OK(context, Invalid("instructions must be those of this "
-                                    "machine, which has no ",
-                                    name, "; 'best' takes what it has."));
+    OP_REQUIRES_OK(context, kernels::Choose(name, &instructions));
+    simd_ = &SimdOf(instructions);
   }
 
   void Compute(OpKernelContext* context) final {
@@ -131,7 +110,7 @@ class VectorKernel : public OpKernel {
       context->SetStatus(status);
       return nullptr;
     }
-    return MutableData(output);
+    return kernels::MutableData<float>(output);
   }
 
  private:
@@ -237,7 +216,7 @@ absl::Status SoftmaxOf(OpKernelContext* context, Softmax* softmax) {
                    ", but are ", rows, ", ", dim, " and ", vocab_size,
                    "; take fewer rows at a time.");
   }
-  const int32_t* const targets = Data<int32_t>(context->input(3));
+  const int32_t* const targets = kernels::Data<int32_t>(context->input(3));
   for (int64_t n = 0; n < rows; ++n) {
     if (targets[n] < 0 || targets[n] >= vocab_size) {
       return Invalid("targets must be in 0..", vocab_size - 1, ", but target ",

@@ -102,12 +102,6 @@ VECTORS_INLINE void ComputeTile(const Tile& tile) {
   }
 }
 
-// The lanes of v go to `lanes`.
-template <typename V>
-VECTORS_INLINE void Unpack(const V& v, float* lanes) {
-  Store<V>(lanes, v);
-}
-
 template <typename V>
 VECTORS_INLINE float Exponentials(const float* bias, int n, float* x,
                                   float* sum) {
@@ -119,7 +113,7 @@ VECTORS_INLINE float Exponentials(const float* bias, int n, float* x,
     maxima = value > maxima ? value : maxima;
   });
   float lanes[kWidth<V>];
-  Unpack<V>(maxima, lanes);
+  Store<V>(lanes, maxima);
   float maximum = lanes[0];
   for (const float lane : lanes) maximum = lane > maximum ? lane : maximum;
   for (int i = whole; i < n; ++i) {
@@ -139,7 +133,7 @@ VECTORS_INLINE float Exponentials(const float* bias, int n, float* x,
     Store<V>(x + i, value);
     sums += value;
   });
-  Unpack<V>(sums, lanes);
+  Store<V>(lanes, sums);
   float total = 0;
   for (const float lane : lanes) total += lane;
   for (int i = whole; i < n; ++i) {

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "shared_vectors.h"
+#include "shared_kernels.h"
 #include "tensorflow/core/framework/op_kernel.h"
 #include "tensorflow/core/framework/resource_mgr.h"
 #include "tensorflow/core/framework/resource_var.h"
@@ -26,6 +26,9 @@
 namespace word2vec {
 namespace {
 
+using kernels::Data;
+using kernels::Invalid;
+using kernels::MutableData;
 using tensorflow::OpKernel;
 using tensorflow::OpKernelConstruction;
 using tensorflow::OpKernelContext;
@@ -33,7 +36,6 @@ using tensorflow::Tensor;
 using tensorflow::TensorShape;
 using tensorflow::tstring;
 using tensorflow::Var;
-using vectors::IsSupported;
 
 // The seed's programs wanted this much of a text.
 constexpr int64_t kWindowsInCorpus = 10;
@@ -43,23 +45,6 @@ constexpr int64_t kWindowsInCorpus = 10;
 constexpr int64_t kMaxDim = 1 << 16;
 constexpr int kMaxWindow = 1000;
 constexpr int kMaxNegatives = 10000;
-
-// The numbers of a tensor, of which nothing is asked: not even, as Tensor's own
-// functions do, that they be aligned.
-template <typename T>
-const T* Data(const Tensor& tensor) {
-  return static_cast<const T*>(tensor.data());
-}
-
-template <typename T>
-T* MutableData(Tensor* tensor) {
-  return const_cast<T*>(Data<T>(*tensor));
-}
-
-template <typename... Args>
-absl::Status Invalid(const Args&... args) {
-  return absl::InvalidArgumentError(absl::StrCat(args...));
-}
 
 absl::Status CheckScalar(const Tensor& tensor, const char* name) {
   if (tensor.dims() == 0) return absl::OkStatus();
@@ -353,7 +338,7 @@ class TrainSentencesOp : public OpKernel {
     OP_REQUIRES(context, window_size_ <= kMaxWindow,
                 Invalid("window_size must be at most ", kMaxWindow, ", but is ",
                         window_size_, "; 5 is usual"));
-    OP_REQUIRES_OK(context, Choose(instructions));
+    OP_REQUIRES_OK(context, kernels::Choose(instructions, &instructions_));
   }
 
   void Compute(OpKernelContext* context) override {
@@ -378,20 +363,6 @@ class TrainSentencesOp : public OpKernel {
   }
 
  private:
-  absl::Status Choose(const std::string& name) {
-    for (const auto& [known, instructions] :
-         {std::make_pair("avx512", InstructionSet::kAvx512),
-          std::make_pair("avx2", InstructionSet::kAvx2),
-          std::make_pair("scalar", InstructionSet::kScalar)}) {
-      if ((name == known || name == "best") && IsSupported(instructions)) {
-        instructions_ = instructions;
-        return absl::OkStatus();
-      }
-    }
-    return absl::UnimplementedError(
-        absl::StrCat("this machine has no ", name, "; use 'best'"));
-  }
-
   // Takes the inputs apart, and checks them.
   static absl::Status ReadSentences(OpKernelContext* context,
                                     int64_t vocab_size,

@@ -12,6 +12,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from estimators.ops import language_model, language_model_twin
+from tests.estimators.ops import numpy_lstm
 
 NO_OPS = not language_model.is_native()
 INSTRUCTIONS = ("scalar", "avx2", "avx512")
@@ -31,22 +32,6 @@ def lstm_arguments(num_steps, batch_size, dim, units):
     normal(batch_size, units),
     normal(batch_size, units, seed=1),
   ]
-
-
-def sigmoid(x):
-  return 1 / (1 + np.exp(-x))
-
-
-def numpy_lstm(inputs, kernel, recurrent_kernel, bias, h, c):
-  """The equations of Zaremba et al. 2014, step by step in float64."""
-  outputs = []
-  for x in inputs.astype(np.float64):
-    gates = x @ kernel + h @ recurrent_kernel + bias
-    i, f, g, o = np.split(gates, 4, axis=1)
-    c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
-    h = sigmoid(o) * np.tanh(c)
-    outputs.append(h)
-  return np.stack(outputs), h, c
 
 
 def softmax_arguments(num_rows, dim, vocab_size):
@@ -90,7 +75,7 @@ def has(instructions):
     language_model.softmax_losses(
       *softmax_arguments(1, 1, 1), instructions=instructions
     )
-  except tf.errors.InvalidArgumentError:
+  except tf.errors.UnimplementedError:
     return False
   return True
 
@@ -115,7 +100,7 @@ class LstmTest(Case):
     self.skip_without(instructions)
     arguments = lstm_arguments(*shape)
     found = language_model.lstm(*arguments, instructions=instructions)
-    for ours, theirs in zip(found, numpy_lstm(*arguments), strict=True):
+    for ours, theirs in zip(found, numpy_lstm.lstm(*arguments), strict=True):
       self.assertAllClose(ours, theirs, rtol=1e-5, atol=1e-5)
 
   @parameterized.product(shape=LSTM_SHAPES, instructions=INSTRUCTIONS)
@@ -137,7 +122,7 @@ class LstmTest(Case):
     step = 1e-6
 
     def value(arguments):
-      outputs = numpy_lstm(*arguments)
+      outputs = numpy_lstm.lstm(*arguments)
       return sum(
         np.sum(output * normal(*output.shape, seed=7)) for output in outputs
       )
@@ -169,7 +154,7 @@ class LstmTest(Case):
         input_signature=[spec],
       )
       for ours, theirs in zip(
-        traced(arguments[0]), numpy_lstm(*arguments), strict=True
+        traced(arguments[0]), numpy_lstm.lstm(*arguments), strict=True
       ):
         self.assertAllClose(ours, theirs, rtol=1e-5, atol=1e-5)
 
@@ -349,7 +334,7 @@ class WithoutCompilerTest(tf.test.TestCase):
         losses = language_model.softmax_losses(*softmax_arguments(2, 3, 9))
     finally:
       language_model._ops.cache_clear()
-    for ours, theirs in zip(found, numpy_lstm(*arguments), strict=True):
+    for ours, theirs in zip(found, numpy_lstm.lstm(*arguments), strict=True):
       self.assertAllClose(ours, theirs, rtol=1e-5, atol=1e-5)
     self.assertAllClose(losses, numpy_losses(*softmax_arguments(2, 3, 9)))
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from experiments.ptb import recurrent
-from tests.experiments.ptb import tiny
+from tests.estimators.ops import numpy_lstm
 
 T, B, D, H = 4, 2, 3, 5
 
@@ -38,7 +38,7 @@ def gru(inputs, kernel, recurrent_kernel, bias, h):
   for x in inputs:
     xz, xr, xg = np.split(x @ kernel + bias[0], 3, axis=1)
     hz, hr, hg = np.split(h @ recurrent_kernel + bias[1], 3, axis=1)
-    z, r = tiny.sigmoid(xz + hz), tiny.sigmoid(xr + hr)
+    z, r = numpy_lstm.sigmoid(xz + hz), numpy_lstm.sigmoid(xr + hr)
     h = z * h + (1 - z) * np.tanh(xg + r * hg)
     outputs.append(h)
   return np.stack(outputs), h[None]
@@ -50,7 +50,7 @@ def in_numpy(cell):
   weights = [variable.numpy() for variable in weights_of(layer_of(cell))]
   if cell == "gru":
     return gru(inputs, *weights, *state)
-  outputs, h, c = tiny.lstm(inputs, *weights, *state)
+  outputs, h, c = numpy_lstm.lstm(inputs, *weights, *state)
   return outputs, np.stack([h, c])
 
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 from estimators import Estimator, RunConfig, checkpoints
 from experiments.ptb import config, model
 from tests.estimators import helpers
+from tests.estimators.ops import numpy_lstm
 
 VOCAB_SIZE = 7
 
@@ -52,22 +53,6 @@ def variables(trained, step=None):
   }
 
 
-def sigmoid(x):
-  return 1 / (1 + np.exp(-x))
-
-
-def lstm(inputs, kernel, recurrent_kernel, bias, h, c):
-  """The LSTM in NumPy: inputs [T, B, D] -> (outputs [T, B, H], h, c)."""
-  outputs = []
-  for x in inputs:
-    gates = x @ kernel + h @ recurrent_kernel + bias
-    i, f, g, o = np.split(gates, 4, axis=1)
-    c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
-    h = sigmoid(o) * np.tanh(c)
-    outputs.append(h)
-  return np.stack(outputs), h, c
-
-
 def word_losses(values, ids, targets):
   """The whole model in NumPy, from a zero state.
 
@@ -86,7 +71,7 @@ def word_losses(values, ids, targets):
       for name in ("kernel", "recurrent_kernel", "bias")
     ]
     zeros = np.zeros(x.shape[1:])
-    x, _, _ = lstm(x, *weights, zeros, zeros)
+    x, _, _ = numpy_lstm.lstm(x, *weights, zeros, zeros)
   logits = x @ values["network/softmax/kernel"] + values["network/softmax/bias"]
   log_p = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
   return -np.take_along_axis(log_p, targets[..., None], -1)[..., 0]
