@@ -287,7 +287,7 @@ def _apply(model, update, loss, tape, parts):
     scale = update.optimizer.scale_loss(tf.constant(1.0))
     norm = tf.linalg.global_norm(gradients)
     _write_norm(norm / scale)
-    gradients = _clipped(gradients, norm, scale * update.clip_norm)
+    gradients = optimizers.clipped(gradients, norm, scale * update.clip_norm)
   if clips_itself:
     gradients = optimizers.clipped_by(update.optimizer, gradients)
   if clipped or clips_itself:
@@ -298,25 +298,6 @@ def _apply(model, update, loss, tape, parts):
 def _write_norm(norm):
   """Writes the global norm of the gradients, as it was before clipping."""
   summaries.when_recorded(lambda: tf.summary.scalar("gradient_norm", norm))
-
-
-def _clipped(gradients, norm, limit):
-  """Returns gradients with a global norm of at most `limit`.
-
-  Those that are within it are not copied. A norm that is not finite makes all
-  gradients NaN, as in `tf.clip_by_global_norm`.
-  """
-  factor = tf.where(tf.math.is_finite(norm), limit / norm, float("nan"))
-
-  def scaled():
-    return [
-      tf.IndexedSlices(g.values * factor, g.indices, g.dense_shape)
-      if isinstance(g, tf.IndexedSlices)
-      else g * factor
-      for g in gradients
-    ]
-
-  return tf.cond(norm <= limit, lambda: gradients, scaled)
 
 
 def _write_gradients(model, optimizer, gradients, variables):

@@ -191,6 +191,30 @@ def clips(optimizer):
   return bool(inner.clipnorm or inner.global_clipnorm or inner.clipvalue)
 
 
+def clipped(gradients, norm, limit):
+  """Returns gradients with a global norm of at most a limit.
+
+  Those that are within it are not copied, other than by
+  `tf.clip_by_global_norm`. A norm that is not finite makes all of them NaN.
+
+  Args:
+    gradients: list of tensors and `tf.IndexedSlices`.
+    norm: scalar, what `tf.linalg.global_norm` says of them.
+    limit: scalar, positive.
+  """
+  factor = tf.where(tf.math.is_finite(norm), limit / norm, float("nan"))
+
+  def scaled():
+    return [
+      tf.IndexedSlices(g.values * factor, g.indices, g.dense_shape)
+      if isinstance(g, tf.IndexedSlices)
+      else g * factor
+      for g in gradients
+    ]
+
+  return tf.cond(norm <= limit, lambda: gradients, scaled)
+
+
 def clipped_by(optimizer, gradients):
   """Returns gradients as a Keras optimizer that `clips` would clip them.
 
@@ -208,7 +232,7 @@ def clipped_by(optimizer, gradients):
     return [tf.clip_by_norm(g, limit) for g in gradients]
   if inner.global_clipnorm:
     limit = scaled(inner.global_clipnorm)
-    return tf.clip_by_global_norm(gradients, limit)[0]
+    return clipped(gradients, tf.linalg.global_norm(gradients), limit)
   limit = scaled(inner.clipvalue)
   return [tf.clip_by_value(g, -limit, limit) for g in gradients]
 

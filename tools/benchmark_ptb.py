@@ -4,8 +4,9 @@ All train the small model of the experiment: 2 layers of 200 units, batches of
 20 windows of 20 words, plain SGD, gradients clipped. `estimator_<backend>` is
 the experiment with one of its ways to run an LSTM; `native` are the C++ ops.
 `keras` is what one would write without the experiment, under the same runner:
-Keras's layers, its LSTM with a state of its own, and TensorFlow's softmax cross
-entropy. `torch` is PyTorch in a process of its own; see torch_ptb_peer.py.
+Keras's layers, whose LSTM begins each window with zeros, TensorFlow's softmax
+cross entropy and Keras's SGD. `torch` is PyTorch in a process of its own; see
+torch_ptb_peer.py.
 
 Measured are words per second of training that is under way. They do not depend
 on the words: those of --data_dir, or random ones. benchmark_ptb_evaluation.py

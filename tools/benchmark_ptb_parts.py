@@ -127,9 +127,10 @@ def _optimizer(words, sizes):
 
   @tf.function
   def call():
-    slices = tf.IndexedSlices(rows, words, table.shape)
+    slices = tf.IndexedSlices(rows, words, tf.shape(table))
     slices = optimizers.ready(sgd, slices, table)
-    clipped, norm = tf.clip_by_global_norm([slices, *gradients], 5.0)
+    norm = tf.linalg.global_norm([slices, *gradients])
+    clipped = optimizers.clipped([slices, *gradients], norm, 5.0)
     sgd.apply(clipped, [table, *dense])
     return norm
 

@@ -17,7 +17,8 @@ from absl import app, flags, logging
 
 from experiments.ptb import generation
 from input_pipelines import common
-from tools.language_model import END, LanguageModel
+from input_pipelines.ptb import END
+from tools.language_model import LanguageModel
 
 FLAGS = flags.FLAGS
 _RULE = "=" * 37  # between samples

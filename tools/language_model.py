@@ -14,9 +14,9 @@ import os
 
 import tensorflow as tf
 
+from experiments.ptb.vocabulary import UNKNOWN
 from tools.predict_model import newest_export
 
-END, UNKNOWN = "<eos>", "<unk>"
 _SIGNATURE = "serving_default"
 _INPUTS = {"state", "words"}
 _OUTPUTS = {"log_probabilities", "logits", "state"}

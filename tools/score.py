@@ -30,8 +30,10 @@ import numpy as np
 import tensorflow as tf
 from absl import app, flags, logging
 
+from experiments.ptb.vocabulary import UNKNOWN
 from input_pipelines import common
-from tools.language_model import END, UNKNOWN, LanguageModel
+from input_pipelines.ptb import END
+from tools.language_model import LanguageModel
 
 FLAGS = flags.FLAGS
 # Lines that are read before the first is scored, so that those of about the

@@ -186,6 +186,7 @@ def parse_arguments():
 def main():
   arguments = parse_arguments()
   torch.manual_seed(arguments.seed)
+  torch.set_num_threads(os.cpu_count())  # As many as TensorFlow takes.
   config = CONFIGS[arguments.model]
   if arguments.data_dir:
     train, valid, vocab_size = load(arguments.data_dir)

@@ -9,6 +9,8 @@ import os
 
 import tensorflow as tf
 
+from estimators import json_files
+
 LAYOUT_FILE = "layout.json"
 
 
@@ -24,14 +26,6 @@ def read(path):
     return None
   with open(path, "rb") as stream:
     return stream.read()
-
-
-def write(path, content):
-  """Writes bytes, whole or not at all, and makes the folder."""
-  os.makedirs(os.path.dirname(path), exist_ok=True)
-  with open(path + ".tmp", "wb") as stream:
-    stream.write(content)
-  os.replace(path + ".tmp", path)
 
 
 def write_layout(model_dir, **layout):
@@ -50,7 +44,8 @@ def write_layout(model_dir, **layout):
   path = os.path.join(model_dir, LAYOUT_FILE)
   content = read(path)
   if content is None:
-    write(path, (json.dumps(layout, sort_keys=True) + "\n").encode())
+    os.makedirs(model_dir, exist_ok=True)
+    json_files.write(path, layout)
     return
   before = json.loads(content)
   others = [name for name in layout if before.get(name) != layout[name]]

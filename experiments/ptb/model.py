@@ -23,6 +23,7 @@ from estimators import EstimatorSpec, ModeKeys, minimize, once, optimizers
 from estimators.summaries import when_recorded
 from experiments.ptb import generation, network, serving, vocabulary
 from experiments.ptb.carry import Carry
+from input_pipelines.ptb import END
 
 
 @once
@@ -98,7 +99,7 @@ def _write_sample(params, vocabulary_path):
   The same numbers are drawn each time, so that the texts show the model's ways.
   """
   tables = vocabulary.vocabulary_tables(vocabulary_path)
-  begin = vocabulary.ids_of(tables, tf.constant([[vocabulary.END]]))
+  begin = vocabulary.ids_of(tables, tf.constant([[END]]))
   net = network.network(params)
 
   def step(ids, state):
@@ -117,7 +118,7 @@ def _write_sample(params, vocabulary_path):
     )
     words = tables["words"].lookup(tf.cast(ids[0], tf.int64))
     text = tf.strings.reduce_join(words, separator=" ")
-    lines = tf.strings.regex_replace(text, f" ?{vocabulary.END} ?", "\n\n")
+    lines = tf.strings.regex_replace(text, f" ?{END} ?", "\n\n")
     tf.summary.text("sample", lines)
 
   when_recorded(write)

@@ -18,7 +18,7 @@ layer: an LSTM's h and c, a GRU's h.
 import keras
 import tensorflow as tf
 
-from estimators.ops import language_model
+from estimators.ops import language_model, language_model_twin
 
 BACKENDS = ("native", "keras", "unrolled", "unrolled_xla")
 MAX_UNROLLED = 100  # Each step is a dozen operations of the graph.
@@ -173,8 +173,10 @@ def _gates_icfo(weights):
 
 def _unrolled(layer, inputs, state):
   weights = _weights(layer, inputs.dtype)
-  is_gru = isinstance(layer, keras.layers.GRU)
-  return (_unrolled_gru if is_gru else _unrolled_lstm)(inputs, state, *weights)
+  if isinstance(layer, keras.layers.GRU):
+    return _unrolled_gru(inputs, state, *weights)
+  outputs, h, c = language_model_twin.lstm(inputs, *weights, *tf.unstack(state))
+  return outputs, tf.stack([h, c])
 
 
 def _unrolled_xla(layer, inputs, state):
@@ -184,18 +186,6 @@ def _unrolled_xla(layer, inputs, state):
     jit_compile=True,
   )
   return compiled(inputs, state)
-
-
-def _unrolled_lstm(inputs, state, kernel, recurrent_kernel, bias):
-  h, c = tf.unstack(state)
-  outputs = []
-  for x in tf.unstack(tf.tensordot(inputs, kernel, 1) + bias):
-    gates = x + tf.matmul(h, recurrent_kernel)
-    i, f, g, o = tf.split(gates, 4, axis=1)
-    c = tf.sigmoid(f) * c + tf.sigmoid(i) * tf.tanh(g)
-    h = tf.sigmoid(o) * tf.tanh(c)
-    outputs.append(h)
-  return tf.stack(outputs), tf.stack([h, c])
 
 
 def _unrolled_gru(inputs, state, kernel, recurrent_kernel, bias):

@@ -8,7 +8,7 @@ from estimators import once
 from experiments.ptb import kept
 
 FILE = "vocab.txt"
-UNKNOWN, END = "<unk>", "<eos>"
+UNKNOWN = "<unk>"
 
 
 def path_in(model_dir):
@@ -30,7 +30,10 @@ def write(model_dir, words):
   text = "".join(f"{word}\n" for word in words).encode()
   before = kept.read(path)
   if before is None:
-    kept.write(path, text)
+    os.makedirs(model_dir, exist_ok=True)
+    with open(path + ".tmp", "wb") as stream:
+      stream.write(text)
+    os.replace(path + ".tmp", path)  # Whole, or not there.
   elif before != text:
     raise ValueError(
       f"{path} must be the vocabulary of the training text, which has "

@@ -11,7 +11,7 @@ from estimators import (
   minimize,
   once,
 )
-from estimators.blocks import Blocks, _clipped
+from estimators.blocks import Blocks
 from estimators.model import Model
 from tests.estimators import toys
 from tests.estimators.helpers import scalars
@@ -153,19 +153,6 @@ class TrainOpTest(parameterized.TestCase, tf.test.TestCase):
     self.assertAllClose(self.values(estimator), [40 * scale, 30 * scale])
     written = scalars(estimator.model_dir)["gradient_norm"]
     self.assertAllClose(written, {0: 50.0})
-
-  @parameterized.parameters(
-    (5.0, 5.0, [3.0, 4.0]), (5.0, 2.5, [1.5, 2.0]), (np.nan, 1.0, [np.nan] * 2),
-    (np.inf, 1.0, [np.nan] * 2),
-  )  # fmt: skip
-  def test_a_clipped_gradient(self, norm, limit, expected):
-    rows = tf.IndexedSlices(tf.constant([[3.0], [4.0]]), tf.constant([7, 1]))
-    for gradient in (rows, tf.constant([[3.0], [4.0]])):
-      (found,) = _clipped([gradient], tf.constant(norm), tf.constant(limit))
-      if gradient is rows:
-        self.assertAllEqual(found.indices, [7, 1])
-        found = found.values
-      self.assertAllClose(found[:, 0], expected)
 
   def test_an_update_of_its_own(self):
     def halve_the_distance(loss):

@@ -139,6 +139,21 @@ class StepsTest(tf.test.TestCase, parameterized.TestCase):
     self.assertAllClose(sparse, plain)
     self.assertNotAllClose(plain, W)
 
+  @parameterized.parameters(
+    (5.0, 5.0, [3.0, 4.0]), (5.0, 2.5, [1.5, 2.0]), (np.nan, 1.0, [np.nan] * 2),
+    (np.inf, 1.0, [np.nan] * 2),
+  )  # fmt: skip
+  def test_a_clipped_gradient(self, norm, limit, expected):
+    rows = tf.IndexedSlices(tf.constant([[3.0], [4.0]]), tf.constant([7, 1]))
+    for gradient in (rows, tf.constant([[3.0], [4.0]])):
+      (found,) = optimizers.clipped(
+        [gradient], tf.constant(norm), tf.constant(limit)
+      )
+      if gradient is rows:
+        self.assertAllEqual(found.indices, [7, 1])
+        found = found.values
+      self.assertAllClose(found[:, 0], expected)
+
   def test_a_clipped_norm_is_that_of_the_sums(self):
     # The norm of SUMS is 3.433; that of ENTRIES, one by one, is 3.913.
     found = steps(keras.optimizers.SGD(0.1, clipnorm=2.0), slices, 1)
