@@ -5,7 +5,7 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from estimators import checkpoints, json_files
+from estimators import atomic_files, checkpoints
 
 _logger = tf.get_logger()
 
@@ -134,7 +134,7 @@ class Evaluation:
     """Changes the progress, and writes it into the file in one go."""
     self._progress |= fields
     os.makedirs(os.path.dirname(self._path), exist_ok=True)
-    json_files.write(self._path, self._progress, default=_as_json)
+    atomic_files.write_json(self._path, self._progress, default=_as_json)
 
   def _read(self):
     try:
@@ -142,7 +142,7 @@ class Evaluation:
         text = file.read()
     except FileNotFoundError:
       return {}
-    progress = json_files.parsed(text, _FIELDS)
+    progress = atomic_files.parsed(text, _FIELDS)
     if progress is None:
       raise ValueError(
         f"{self._path} must hold {', '.join(_FIELDS)} in JSON, as an evaluator "

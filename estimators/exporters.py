@@ -8,7 +8,7 @@ import shutil
 
 import tensorflow as tf
 
-from estimators import json_files
+from estimators import atomic_files
 
 _logger = tf.get_logger()
 
@@ -174,7 +174,7 @@ class BestExporter(Exporter):
       return None
     _logger.info("Performing best model export.")
     path = self._export(estimator, export_path, checkpoint_path)
-    json_files.write(memory, eval_result, default=lambda a: a.tolist())
+    atomic_files.write_json(memory, eval_result, default=lambda a: a.tolist())
     _keep_newest(export_path, self._exports_to_keep)
     return path
 

@@ -6,10 +6,10 @@ import numpy as np
 import tensorflow as tf
 
 from estimators import (
+  atomic_files,
   builtin_hooks,
   checkpoints,
   fetches,
-  json_files,
   lockstep,
   summaries,
   training_status,
@@ -123,7 +123,7 @@ def _write_config(estimator):
     "params": estimator.params,
     "run_config": estimator.config.as_dict(),
   }
-  json_files.write(path, values, default=repr)
+  atomic_files.write_json(path, values, default=repr)
 
 
 def _all_hooks(run, spec, hooks, limit, is_chief):

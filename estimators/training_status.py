@@ -21,7 +21,7 @@ import time
 
 import tensorflow as tf
 
-from estimators import json_files
+from estimators import atomic_files
 
 _logger = tf.get_logger()
 
@@ -91,7 +91,7 @@ class Status:
       **more,
     }
     try:
-      json_files.write(self._path, values)
+      atomic_files.write_json(self._path, values)
     except OSError as error:
       _logger.warning("The status of training cannot be written: %s", error)
 
@@ -141,5 +141,5 @@ class Follower:
       return {}
     except OSError:
       return self.status
-    status = json_files.parsed(text, _FIELDS)
+    status = atomic_files.parsed(text, _FIELDS)
     return self.status if status is None else status

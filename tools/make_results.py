@@ -39,6 +39,7 @@ import time
 
 from absl import app, flags
 
+from estimators import atomic_files
 from tools import results_table
 from tools.results_table import read_json, read_results, read_rows
 
@@ -64,14 +65,6 @@ def define_flags(values=flags.FLAGS):
     "tables_only", False, "Only write the tables, from results.json.",
     flag_values=values,
   )  # fmt: skip
-
-
-def write_json(path, value):
-  """Writes in one go, so that a reader never sees half a file."""
-  path.parent.mkdir(parents=True, exist_ok=True)
-  unfinished = path.with_name(path.name + ".new")
-  unfinished.write_text(json.dumps(value, indent=2) + "\n")
-  os.replace(unfinished, path)
 
 
 def git(root, *args):
@@ -160,7 +153,8 @@ def run_seed(root, command, seed, model_dir, data_dir):
   # The wall time of a run's last part would pass for that of the whole.
   ran["seconds"] = None if resumed else round(time.monotonic() - start, 1)
   ran |= {"versions": versions(), "machine": machine()}
-  write_json(done, ran)
+  done.parent.mkdir(parents=True, exist_ok=True)
+  atomic_files.write_json(str(done), ran)
   return ran
 
 
@@ -208,7 +202,8 @@ def make_results(root, task, only, seeds, model_dir, data_dir):
       continue
     # Read again, since another process may have added its rows meanwhile.
     results = read_results(root, task) | {row["name"]: result}
-    write_json(root / "experiments" / task / "results.json", results)
+    path = root / "experiments" / task / "results.json"
+    atomic_files.write_json(str(path), results)
     if results_table.falls_short(row, result):
       wrong.append(f"short: {results_table.table_row(row, result)}")
   results_table.write_tables(root, task)

@@ -9,7 +9,7 @@ import os
 
 import tensorflow as tf
 
-from estimators import json_files
+from estimators import atomic_files
 
 LAYOUT_FILE = "layout.json"
 
@@ -45,7 +45,7 @@ def write_layout(model_dir, **layout):
   content = read(path)
   if content is None:
     os.makedirs(model_dir, exist_ok=True)
-    json_files.write(path, layout)
+    atomic_files.write_json(path, layout)
     return
   before = json.loads(content)
   others = [name for name in layout if before.get(name) != layout[name]]

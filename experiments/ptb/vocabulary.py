@@ -4,7 +4,7 @@ import os
 
 import tensorflow as tf
 
-from estimators import once
+from estimators import atomic_files, once
 from experiments.ptb import kept
 
 FILE = "vocab.txt"
@@ -31,9 +31,8 @@ def write(model_dir, words):
   before = kept.read(path)
   if before is None:
     os.makedirs(model_dir, exist_ok=True)
-    with open(path + ".tmp", "wb") as stream:
+    with atomic_files.writing(path) as stream:
       stream.write(text)
-    os.replace(path + ".tmp", path)  # Whole, or not there.
   elif before != text:
     raise ValueError(
       f"{path} must be the vocabulary of the training text, which has "

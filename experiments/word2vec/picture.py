@@ -9,8 +9,7 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from estimators import summaries
-from experiments.word2vec import vocabulary
+from estimators import atomic_files, summaries
 
 FILE = "tsne.png"
 NUM_WORDS = 500
@@ -47,7 +46,7 @@ def write_tsne(model_dir, words, vectors, step):
     )
     return None
   path = os.path.join(model_dir, FILE)
-  with vocabulary.whole_file(path) as stream:
+  with atomic_files.writing(path) as stream:
     figure.savefig(stream, format="png")
   _write_summary(model_dir, path, step)
   return path

@@ -6,7 +6,7 @@ beside it from metadata.tsv: a row for each id, in order.
 
 import os
 
-from experiments.word2vec import vocabulary
+from estimators import atomic_files
 
 CONFIG_FILE = "projector_config.pbtxt"
 METADATA_FILE = "metadata.tsv"
@@ -38,5 +38,5 @@ def write_projector(model_dir, words, counts):
     (METADATA_FILE, _HEADER + "".join(rows)),
     (CONFIG_FILE, _CONFIG),
   ):
-    with vocabulary.whole_file(os.path.join(model_dir, name)) as stream:
+    with atomic_files.writing(os.path.join(model_dir, name)) as stream:
       stream.write(text.encode())

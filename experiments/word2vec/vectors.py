@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from estimators import atomic_files
 from experiments.word2vec import vocabulary
 
 VARIABLE = "emb"  # the vectors in checkpoints
@@ -98,7 +99,8 @@ def write(path, words, vectors, binary=None):
   binary = path.endswith(".bin") if binary is None else binary
   vectors = np.asarray(vectors, _FLOAT)
   digits = " ".join(["%.9g"] * vectors.shape[1])
-  with vocabulary.whole_file(path) as stream:
+  path = os.path.expanduser(path)
+  with atomic_files.writing(path) as stream:
     stream.write(b"%d %d\n" % vectors.shape)
     for word, vector in zip(words, vectors, strict=True):
       if binary:

@@ -6,8 +6,9 @@ how often the corpus has such words. The text is UTF-8; as in the corpus, only
 ASCII whitespace separates.
 """
 
-import contextlib
 import os
+
+from estimators import atomic_files
 
 FILE = "vocab.txt"
 UNKNOWN = "UNK"
@@ -21,7 +22,7 @@ def write(path, words, counts):
     words: list of str, words[0] is `UNKNOWN`.
     counts: ints, as many.
   """
-  with whole_file(path) as stream:
+  with atomic_files.writing(path) as stream:
     for word, count in zip(words, counts, strict=True):
       stream.write(f"{word} {count}\n".encode())
 
@@ -57,21 +58,3 @@ def read(path):
       f"{words[:1]}; restore the file, or train again."
     )
   return words, counts
-
-
-@contextlib.contextmanager
-def whole_file(path):
-  """Opens a file to write bytes, which is there when all of it is.
-
-  After an error an older file of the same name is as it was.
-  """
-  path = os.path.abspath(os.path.expanduser(path))
-  temporary = f"{path}.temp-{os.getpid()}"
-  try:
-    with open(temporary, "wb") as stream:
-      yield stream
-    os.replace(temporary, path)
-  except BaseException:
-    with contextlib.suppress(FileNotFoundError):
-      os.remove(temporary)
-    raise
