@@ -18,11 +18,12 @@ def writing(path):
   An error on the way leaves what was there before, and nothing else.
 
   Args:
-    path: str. `path + ".tmp"` is written first.
+    path: str or path. The same with `.tmp` at its end is written first.
 
   Raises:
     OSError: it cannot be written.
   """
+  path = os.fspath(path)
   temporary = path + TEMPORARY
   try:
     with open(temporary, "wb") as stream:
@@ -42,7 +43,7 @@ def write_json(path, values, default=None):
   """Writes a JSON file.
 
   Args:
-    path: str.
+    path: str or path.
     values: what to write.
     default: as for `json.dumps`.
 

@@ -154,7 +154,7 @@ def run_seed(root, command, seed, model_dir, data_dir):
   ran["seconds"] = None if resumed else round(time.monotonic() - start, 1)
   ran |= {"versions": versions(), "machine": machine()}
   done.parent.mkdir(parents=True, exist_ok=True)
-  atomic_files.write_json(str(done), ran)
+  atomic_files.write_json(done, ran)
   return ran
 
 
@@ -203,7 +203,7 @@ def make_results(root, task, only, seeds, model_dir, data_dir):
     # Read again, since another process may have added its rows meanwhile.
     results = read_results(root, task) | {row["name"]: result}
     path = root / "experiments" / task / "results.json"
-    atomic_files.write_json(str(path), results)
+    atomic_files.write_json(path, results)
     if results_table.falls_short(row, result):
       wrong.append(f"short: {results_table.table_row(row, result)}")
   results_table.write_tables(root, task)

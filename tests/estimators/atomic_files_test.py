@@ -8,7 +8,7 @@ from estimators import atomic_files
 class AtomicFilesTest(tf.test.TestCase):
   def setUp(self):
     super().setUp()
-    self.folder = self.create_tempdir().full_path
+    self.folder = self.get_temp_dir()
     self.path = os.path.join(self.folder, "a.json")
 
   def _content(self):
