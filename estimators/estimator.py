@@ -81,6 +81,8 @@ class Estimator:
     self._model_fn = model_fn
     self._params = copy.deepcopy(params) if params is not None else {}
     self._config = _with_model_dir(config or RunConfig(), model_dir)
+    if self._config.deterministic:
+      tf.config.experimental.enable_op_determinism()
     self._warm_start = warm_start.settings_from(warm_start_from)
     self._workers = workers.of(
       self._config.train_distribute or self._config.eval_distribute

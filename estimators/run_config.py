@@ -37,10 +37,17 @@ class RunConfig:
       and evaluation, or None; the same object when both are given. Under one of
       several workers each process makes the same Estimators and trains them in
       the same order; it evaluates, predicts and exports on its own.
+    deterministic: bool, whether operations give the same bits in every run on
+      the same hardware, at the price of some speed; it needs a tf_random_seed.
+      TensorFlow knows it for whole processes only: from the first Estimator
+      with it on, all that the process computes is deterministic, also with
+      other Estimators; an operation that cannot be raises an error, and so does
+      a random one without a seed.
 
   Raises:
-    ValueError: a value is out of its range, both cadences are given, or
-      TF_CONFIG cannot be, or names another model_dir.
+    ValueError: a value is out of its range, both cadences are given,
+      deterministic without a tf_random_seed, or TF_CONFIG cannot be, or names
+      another model_dir.
   """
 
   model_dir: str | None = None
@@ -53,6 +60,7 @@ class RunConfig:
   log_step_count_steps: int | None = 100
   train_distribute: tf.distribute.Strategy | None = None
   eval_distribute: tf.distribute.Strategy | None = None
+  deterministic: bool = False
 
   def __post_init__(self):
     object.__setattr__(self, "_cluster", cluster.from_environment())
@@ -81,6 +89,12 @@ class RunConfig:
     seed = self.tf_random_seed
     if seed is not None and (isinstance(seed, bool) or int(seed) != seed):
       raise ValueError(f"tf_random_seed must be an integer: {seed!r}.")
+    if self.deterministic and seed is None:
+      raise ValueError(
+        "deterministic=True needs a seed, as without one each run draws other "
+        "random numbers, but tf_random_seed is None; give one, such as "
+        "RunConfig(deterministic=True, tf_random_seed=1)."
+      )
 
   def replace(self, **fields):
     """Returns a copy with some fields changed, of the same task of a cluster.

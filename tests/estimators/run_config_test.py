@@ -34,6 +34,7 @@ class RunConfigTest(parameterized.TestCase):
     ({"log_step_count_steps": 0}, "log_step_count_steps must be above 0"),
     ({"tf_random_seed": 1.5}, "integer: 1.5"),
     ({"tf_random_seed": True}, "integer: True"),
+    ({"deterministic": True}, "deterministic=True needs a seed.*is None"),
   )
   def test_values_out_of_range(self, fields, message):
     with self.assertRaisesRegex(ValueError, message):
