@@ -75,6 +75,7 @@ from estimators.run_config import RunConfig
 from estimators.spec import EstimatorSpec, ModeKeys, minimize, move_averages
 from estimators.train_and_evaluate import train_and_evaluate
 from estimators.train_specs import EvalSpec, TrainSpec
+from estimators.training_lock import ModelDirInUseError
 from estimators.warm_start import VocabInfo, WarmStartSettings
 from estimators.workers import WorkerLostError
 
@@ -111,6 +112,7 @@ __all__ = [
   "LoggingTensorHook",
   "LogisticRegressionHead",
   "ModeKeys",
+  "ModelDirInUseError",
   "MultiClassHead",
   "MultiHead",
   "MultiLabelHead",

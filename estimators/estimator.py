@@ -19,6 +19,7 @@ from estimators import (
   prediction,
   receivers,
   training,
+  training_lock,
   warm_start,
   workers,
 )
@@ -214,6 +215,8 @@ class Estimator:
 
     Raises:
       NanLossDuringTrainingError: the loss was NaN or infinite.
+      ModelDirInUseError: another process, or Estimator, trains in model_dir.
+      OSError: model_dir cannot be written.
       WorkerLostError: another worker that trains together with this one has
         gone, or has raised an error; all of them are to be started again.
       ValueError: both steps and max_steps, or one that is not a positive
@@ -238,16 +241,35 @@ class Estimator:
 
   def _train(self, input_fn, hooks, listeners, steps, max_steps):
     """Trains, with arguments that were checked."""
-    group = self._workers
-    if group:
-      path = group.checkpoint(self.model_dir)
-    else:
-      path = self.latest_checkpoint()
-    if max_steps is not None and path:
-      if checkpoints.step_of(path) >= max_steps:
-        _logger.info("Skipping training since max_steps has already saved.")
-        return
+    if self._is_reached(self._checkpoint_to_go_on_from(), max_steps):
+      return
     self._refuse_to_train()
+    with contextlib.ExitStack() as stack:
+      if self.writes:
+        stack.enter_context(training_lock.held(self.model_dir))
+      # Until it was locked another process may have trained here.
+      path = self._checkpoint_to_go_on_from()
+      if not self._is_reached(path, max_steps):
+        self._train_from(path, input_fn, hooks, listeners, steps, max_steps)
+
+  def _checkpoint_to_go_on_from(self):
+    """Returns the newest checkpoint, in a cluster the chief's, or None."""
+    if self._workers:
+      return self._workers.checkpoint(self.model_dir)
+    return self.latest_checkpoint()
+
+  def _is_reached(self, path, max_steps):
+    """Whether a checkpoint, or None, is of max_steps or more."""
+    if max_steps is None or path is None:
+      return False
+    if checkpoints.step_of(path) < max_steps:
+      return False
+    _logger.info("Skipping training since max_steps has already saved.")
+    return True
+
+  def _train_from(self, path, input_fn, hooks, listeners, steps, max_steps):
+    """Trains on from a checkpoint, None for the very start."""
+    group = self._workers
     context = group.input_context() if group else None
     dataset = self._dataset(input_fn, ModeKeys.TRAIN, context)
     is_part = inputs.takes_context(input_fn)

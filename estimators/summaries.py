@@ -19,11 +19,13 @@ _waiting = contextvars.ContextVar("estimators_waiting_summaries", default=None)
 def writer_for(directory):
   """Returns the one `tf.summary` writer of a folder in this process.
 
-  If the folder was deleted meanwhile there is a new one.
+  If its file was deleted meanwhile, with the folder or alone, there is a new
+  one.
   """
   directory = os.path.abspath(directory)
   writer = _writers.get(directory)
-  if writer is None or not os.path.isdir(directory):
+  events = os.path.join(glob.escape(directory), "events.out.tfevents.*")
+  if writer is None or not glob.glob(events):
     writer = tf.summary.create_file_writer(directory)
     _writers[directory] = writer
   return writer

@@ -290,6 +290,7 @@ OWN = {
   "Hook",
   "KernelLinearClassifier",
   "ModeKeys",
+  "ModelDirInUseError",
   "NanLossDuringTrainingError",
   "RandomFourierFeatureMapper",
   "SequentialHeadWrapper",
