@@ -139,7 +139,7 @@ class CheckpointSaverHook(Hook):
 
   def __init__(self, save_secs=None, save_steps=None, listeners=None):
     _logger.info("Create CheckpointSaverHook.")
-    self._timer = Timer(save_steps, save_secs)
+    self._timer = Timer(save_steps, save_secs, begins_at=0)
     self._listeners = checked(listeners, CheckpointSaverListener)
 
   def begin(self, run):
@@ -279,7 +279,7 @@ class ProfilerHook(Hook):
   """
 
   def __init__(self, save_steps=None, save_secs=None, output_dir=None):
-    self._timer = Timer(save_steps, save_secs)
+    self._timer = Timer(save_steps, save_secs, begins_at=0)
     self._output_dir = output_dir
     self._profiling = False
 

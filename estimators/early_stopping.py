@@ -47,6 +47,16 @@ class _EarlyStoppingHook(PeriodicHook):
     super().__init__(timer)
     self._should_stop_fn = should_stop_fn
 
+  def begin(self, run):
+    super().begin(run)
+    if not run.global_step:
+      return
+    # A run that was never stopped looks here, or not before the next time.
+    if self._timer.is_regular(run.step):
+      self.after_run(run)
+    else:
+      self._timer.mark(run.step)
+
   def act(self, run, seconds, steps):
     if self._should_stop_fn():
       _logger.info("Requesting early stopping at global step %d", run.step)

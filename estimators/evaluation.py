@@ -71,6 +71,8 @@ def evaluate(estimator, loaded, plan, dataset, steps, hooks, path, name):
     for k, v in sorted(results.items())
   )
   _logger.info("Saving dict for global step %d: %s", step, line)
+  if estimator.writes:
+    summaries.replace(directory, step)
   summaries.write_evaluation(writer, results, step, path)
   if path:
     _logger.info(

@@ -101,16 +101,26 @@ def checked(hooks, cls=Hook):
 class Timer:
   """Says when something that is done every so often is due.
 
+  After the first time, steps are counted from the beginning of all training: a
+  run that was stopped in between does things at the steps of one that was not.
+
   Args:
     every_steps: int, steps from one time to the next; or
     every_secs: float, seconds from one time to the next. One of the two.
     clock: function that returns the time in seconds.
+    begins_at: int, the first step that is due when training begins.
 
   Raises:
     ValueError: not exactly one of the two is given, or it is not positive.
   """
 
-  def __init__(self, every_steps=None, every_secs=None, clock=time.monotonic):
+  def __init__(
+    self,
+    every_steps=None,
+    every_secs=None,
+    clock=time.monotonic,
+    begins_at=1,
+  ):
     if (every_steps is None) == (every_secs is None):
       raise ValueError(
         "exactly one of steps and seconds must be given, but they are "
@@ -123,6 +133,7 @@ class Timer:
       )
     self._every_steps, self._every_secs = every_steps, every_secs
     self._clock = clock
+    self._begins_at = begins_at
     self.reset()
 
   def reset(self):
@@ -135,7 +146,7 @@ class Timer:
       return step + 1
     if self._every_steps is None:
       return None
-    return max(step + 1, self.last_step + self._every_steps)
+    return max(step + 1, self._after(self.last_step))
 
   def is_due(self, step):
     """Whether it is time; the same step is never due twice."""
@@ -144,8 +155,18 @@ class Timer:
     if step == self.last_step:
       return False
     if self._every_steps is not None:
-      return step >= self.last_step + self._every_steps
+      return step >= self._after(self.last_step)
     return self._clock() >= self.last_time + self._every_secs
+
+  def is_regular(self, step):
+    """Whether a step is, or may be, due in a run that was never stopped."""
+    every = self._every_steps
+    return every is None or (step - self._begins_at) % every == 0
+
+  def _after(self, step):
+    """Returns the next regular step after one."""
+    every = self._every_steps
+    return step + every - (step - self._begins_at) % every
 
   def mark(self, step):
     """Notes that it was done; returns seconds and steps since the last time.

@@ -34,7 +34,7 @@ class InMemoryEvaluatorHook(Hook):
       raise ValueError(f"every_n_iter must be positive: {every_n_iter}.")
     self._estimator = estimator
     self._arguments = (input_fn, steps, checked_hooks(hooks), name)
-    self._timer = Timer(every_steps=every_n_iter)
+    self._timer = Timer(every_steps=every_n_iter, begins_at=0)
     self.results = None
 
   def begin(self, run):

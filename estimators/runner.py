@@ -93,6 +93,8 @@ class TrainingRun(Run):
     _logger.info(line, "before", self.global_step)
     for listener in listeners:
       listener.before_save(self, self.global_step)
+    # Events of the steps before are not written again after a kill.
+    self.writer.flush()
     path = self._saver.save(self.global_step)
     self.last_saved = state
     self.saved_steps.append(self.global_step)

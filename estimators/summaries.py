@@ -4,6 +4,7 @@ import collections
 import contextlib
 import contextvars
 import glob
+import math
 import os
 
 import numpy as np
@@ -11,7 +12,12 @@ import tensorflow as tf
 from tensorboard.backend.event_processing import event_file_loader
 from tensorboard.plugins.hparams import api as hparams_api
 
+from estimators import event_files
+
+_logger = tf.get_logger()
 _writers = {}
+# Folder of evaluations -> the steps that are there of earlier processes.
+_earlier = {}
 # What waits for the end of `in_one_condition`.
 _waiting = contextvars.ContextVar("estimators_waiting_summaries", default=None)
 
@@ -81,6 +87,48 @@ def when_recorded(write):
   tf.cond(recorded, write_now, lambda: tf.constant(False))
 
 
+def go_on(model_dir, step, is_first=False):
+  """Removes the events that training from a step on will write once more.
+
+  They are those of a process that was killed after its last checkpoint, or that
+  wrote a newer one which is not used. Evaluations of later steps go as well.
+  No other training may be under way in the folder.
+
+  Args:
+    model_dir: str.
+    step: int, the global step that training goes on from.
+    is_first: bool, whether there is no checkpoint of it, and the graph and the
+      parameters are to be written.
+  """
+  first = -math.inf if is_first else step
+  # An event of training has the step before the one that it is of.
+  removed = {
+    model_dir: event_files.remove(
+      model_dir, first, at_start=is_first, quiet_secs=0
+    )
+  }
+  for directory in _eval_dirs(model_dir):
+    removed[directory] = event_files.remove(directory, step + 1)
+  for directory, number in removed.items():
+    if number:
+      _logger.info(
+        "Removed %d events from %s: training goes on from step %d, and writes "
+        "those after it once more.",
+        number,
+        directory,
+        step,
+      )
+
+
+def _eval_dirs(model_dir):
+  names = os.listdir(model_dir) if os.path.isdir(model_dir) else []
+  return [
+    os.path.join(model_dir, name)
+    for name in sorted(names)
+    if name == "eval" or name.startswith("eval_")
+  ]
+
+
 def write_graph(writer, graph):
   """Writes a `tf.Graph` for TensorBoard's Graphs tab."""
   with writer.as_default(step=0):
@@ -101,6 +149,23 @@ def write_hparams(writer, params):
   if values:
     with writer.as_default(step=0):
       hparams_api.hparams(values)
+
+
+def replace(directory, step):
+  """Removes an evaluation that an earlier process made of the same step.
+
+  It was killed before it could note that, or one was asked for once more.
+
+  Args:
+    directory: str, the folder of the evaluation's events.
+    step: int, the global step.
+  """
+  if directory not in _earlier:
+    _earlier[directory] = frozenset().union(
+      *(event_files.steps(path) for path in event_files.closed(directory))
+    )
+  if step in _earlier[directory]:
+    event_files.remove(directory, step, step)
 
 
 def write_evaluation(writer, results, step, checkpoint_path):
@@ -152,20 +217,31 @@ class _Reader:
 
   def __init__(self, directory):
     self._directory = directory
-    self._loaders = {}
+    self._begin_anew()
+
+  def _begin_anew(self):
+    self._loaders = {}  # by path and inode
     self._metrics = collections.defaultdict(dict)
 
   def read(self):
-    paths = sorted(glob.glob(os.path.join(self._directory, "*tfevents*")))
-    if set(self._loaders) - set(paths):
-      # Files went away: what was read from them no longer counts.
-      self._loaders, self._metrics = {}, collections.defaultdict(dict)
-    for path in paths:
-      if path not in self._loaders:
-        self._loaders[path] = event_file_loader.EventFileLoader(path)
-      for event in self._loaders[path].Load():
+    files = self._files()
+    if set(self._loaders) - set(files):
+      # Files went away, or were written anew: what was read from them no longer
+      # counts.
+      self._begin_anew()
+    for file in files:
+      if file not in self._loaders:
+        self._loaders[file] = event_file_loader.EventFileLoader(file[0])
+      for event in self._loaders[file].Load():
         self._add(event)
     return dict(sorted(self._metrics.items()))
+
+  def _files(self):
+    found = []
+    for path in glob.glob(os.path.join(self._directory, "*tfevents*")):
+      with contextlib.suppress(FileNotFoundError):
+        found.append((path, os.stat(path).st_ino))
+    return sorted(found)
 
   def _add(self, event):
     for value in event.summary.value:

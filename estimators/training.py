@@ -92,6 +92,7 @@ def _start(estimator, loaded, plan, together, path, listeners):
       saved=None,
       saving_listeners=(),
     )
+  summaries.go_on(model_dir, loaded.global_step, is_first=path is None)
   writer = summaries.writer_for(model_dir)
   os.makedirs(model_dir, exist_ok=True)
   run = TrainingRun(
@@ -144,9 +145,17 @@ def _all_hooks(run, spec, hooks, limit, is_chief):
   elif every:
     last.append(builtin_hooks.LossLoggingHook(every))
   every_hook = [*first, *hooks, *last, *spec.training_hooks]
+  # Before a checkpoint, after which no kill makes them write a step once more.
+  every_hook.sort(key=lambda hook: not _writes_summaries(hook))
   if is_chief:
     return every_hook
   return [h for h in every_hook if not _saves(h)]
+
+
+def _writes_summaries(hook):
+  return isinstance(
+    hook, (builtin_hooks.StepCounterHook, builtin_hooks.SummarySaverHook)
+  )
 
 
 def _saves(hook):

@@ -47,7 +47,9 @@ class EarlyStoppingTest(tf.test.TestCase, parameterized.TestCase):
   def stops(self, hook, step=1):
     """Whether a hook asks to stop, after a step that it looks at."""
     asked = []
-    run = types.SimpleNamespace(step=step, request_stop=lambda: asked.append(1))
+    run = types.SimpleNamespace(
+      step=step, global_step=0, request_stop=lambda: asked.append(1)
+    )
     hook.begin(run)
     hook.after_run(run)
     return bool(asked)

@@ -65,6 +65,20 @@ class TimerTest(parameterized.TestCase, tf.test.TestCase):
     self.assertEqual(timer.next_step(1), 11)
     self.assertEqual(timer.next_step(15), 16)
 
+  def test_steps_of_a_run_that_was_stopped(self):
+    for begins_at, expected in ((1, [36, 41, 51]), (0, [36, 40, 50])):
+      timer = hooks.Timer(10, clock=Clock(), begins_at=begins_at)
+      step, steps = 35, []
+      while len(steps) < 3:
+        step = timer.next_step(step)
+        self.assertTrue(timer.is_due(step))
+        timer.mark(step)
+        steps.append(step)
+      self.assertEqual(steps, expected)
+      self.assertEqual(
+        [timer.is_regular(step) for step in steps], [False, True, True]
+      )
+
   def test_seconds(self):
     clock = Clock()
     timer = hooks.Timer(every_secs=2, clock=clock)
@@ -226,7 +240,8 @@ class CadenceTest(tf.test.TestCase):
       run.global_step = min(hook.next_step(run.global_step), 13)
       hook.after_run(run)
     hook.end(run)
-    self.assertEqual(saves, [5, 8, 11, 13])
+    # As if training had begun at 0.
+    self.assertEqual(saves, [5, 6, 9, 12, 13])
 
   def test_profiler_takes_one_step_but_not_the_first(self):
     hook = ProfilerHook(save_steps=3)
