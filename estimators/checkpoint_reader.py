@@ -6,7 +6,7 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from estimators import tf_estimator_names
+from estimators import checkpoint_files, tf_estimator_names
 
 # What the names of variables begin with in the checkpoint of a SavedModel.
 EXPORTED = "model/"
@@ -40,6 +40,7 @@ class Reader:
   """
 
   def __init__(self, path):
+    checkpoint_files.check(path)
     self.path = path
     with _damage_named(path):
       self._reader = tf.train.load_checkpoint(path)
@@ -140,7 +141,7 @@ def find(path):
   Args:
     path: str, a checkpoint, a model_dir (its newest one) or a SavedModel.
   """
-  newest = tf.train.latest_checkpoint(path) if os.path.isdir(path) else None
+  newest = checkpoint_files.newest(path) if os.path.isdir(path) else None
   for candidate in (os.path.join(path, _SAVED_MODEL), newest, path):
     if candidate and os.path.exists(candidate + ".index"):
       return candidate

@@ -10,172 +10,24 @@ import os
 
 import tensorflow as tf
 
-from estimators.checkpoint_reader import INPUT, SUFFIX, Reader
+from estimators import atomic_files, checkpoint_files
+from estimators.checkpoint_files import newest, step_of
+from estimators.checkpoint_reader import INPUT, Reader
 from estimators.hooks import NanLossDuringTrainingError
 from estimators.objects import raw
 
+__all__ = ["Saver", "names", "newest", "restore", "step_of", "tree", "value"]
+
 _logger = tf.get_logger()
 
-CHECKPOINT_NAME = "model.ckpt"
 # What Keras calls the state of a layer's random numbers.
 RANDOM_STATE = "seed_generator_state"
-_ITERATOR_STATE = INPUT + "/iterator/.ATTRIBUTES/ITERATOR_STATE"
-# What TensorFlow raises for an iterator whose state it cannot save.
-_CANNOT_SAVE = (tf.errors.FailedPreconditionError, tf.errors.UnimplementedError)
-
-
-class InputPosition:
-  """Where in the input training is; part of every training checkpoint.
-
-  A `tf.data` iterator saves its own state. One that cannot (a generator, for
-  example) is counted instead, and a restart reads and drops that many batches.
-
-  Args:
-    dataset: the `tf.data.Dataset` to read.
-    num_parts: int, in how many parts workers read the input, each its own.
-
-  Attributes:
-    num_parts: int, the argument.
-    iterator: its iterator.
-    saves_state: bool, whether the iterator's state is saved, as far as known.
-    finished: bool, whether training ended cleanly with all of the input read.
-    restored: bool, whether it goes on from a checkpoint.
-  """
-
-  def __init__(self, dataset, num_parts=1):
-    self._dataset = dataset
-    self.num_parts = num_parts
-    self.iterator = iter(dataset)
-    self._batches = tf.Variable(0, dtype=tf.int64, trainable=False)
-    self._finished = tf.Variable(False, trainable=False)
-    self._kind = tf.Variable(self._fingerprint(), trainable=False)
-    self.saves_state = True
-    self.finished = self.restored = False
-
-  @property
-  def is_endless(self):
-    """Whether the input is known to have no end."""
-    return int(self._dataset.cardinality()) == tf.data.INFINITE_CARDINALITY
-
-  def advance(self, batches):
-    """Notes that so many batches more were read."""
-    self._batches.assign_add(batches)
-
-  def is_read(self, has_more):
-    """Whether all of the input was read, given what the last step said."""
-    return not has_more or int(self._batches) == int(
-      self._dataset.cardinality()
-    )
-
-  def finish(self, is_read):
-    """Notes, at a clean end, whether all of the input was read."""
-    self.finished = is_read
-    self._finished.assign(is_read)
-
-  def count_only(self, error):
-    """Leaves the iterator's state out of checkpoints, as saving it failed."""
-    self.saves_state = False
-    _logger.warning(
-      "The position of the input cannot be saved (%s), so a restart will read "
-      "again the batches already read. Use tf.data operations without Python "
-      "functions and without stateful random ones (tf.random.stateless_*) to "
-      "avoid that.",
-      error.message.split("\n")[0],
-    )
-
-  def trackables(self):
-    """Returns what a checkpoint holds of the position."""
-    position = {
-      "batches": self._batches,
-      "finished": self._finished,
-      "kind": self._kind,
-    }
-    if self.num_parts > 1:
-      position["parts"] = tf.Variable(self.num_parts, trainable=False)
-    if self.saves_state:
-      position["iterator"] = self.iterator
-    return position
-
-  def write(self, path):
-    """Writes the position alone, as a checkpoint of that path."""
-    self.saving(
-      lambda: tf.train.Checkpoint(**{INPUT: self.trackables()}).write(path)
-    )
-
-  def saving(self, save):
-    """Calls `save`, again without the iterator's state if that cannot be saved.
-
-    Some pipelines can save their state only as long as nothing was read.
-    """
-    try:
-      return save()
-    except _CANNOT_SAVE as error:
-      if not self.saves_state:
-        raise
-      self.count_only(error)
-      return save()
-
-  def restore(self, path, only_count=False):
-    """Goes on where a checkpoint stood in the same input.
-
-    Training begins at the start of the input when the checkpoint's had ended
-    cleanly, when its input was of another kind, or when it holds no position.
-
-    Args:
-      path: str, the checkpoint.
-      only_count: bool, whether the checkpoint is that of another worker, which
-        read as many batches, perhaps others.
-    """
-    reader = tf.train.load_checkpoint(path)
-    saved = {
-      name: reader.get_tensor(f"{INPUT}/{name}{SUFFIX}")
-      for name in ("batches", "finished", "kind", "parts")
-      if reader.has_tensor(f"{INPUT}/{name}{SUFFIX}")
-    }
-    if not saved or saved["finished"]:
-      return
-    if saved.get("parts", 1) != self.num_parts:
-      self._begin_anew(
-        f"Now it is read in {self.num_parts} parts, then in "
-        f"{saved.get('parts', 1)}."
-      )
-      return
-    if not only_count and saved["kind"].decode() != self._fingerprint():
-      self._begin_anew(
-        f"Now: {self._fingerprint()}. Then: {saved['kind'].decode()}."
-      )
-      return
-    if not only_count and reader.has_tensor(_ITERATOR_STATE):
-      position = {INPUT: {"iterator": self.iterator}}
-      try:
-        tf.train.Checkpoint(**position).read(path).expect_partial()
-      except tf.errors.OpError as error:
-        self._begin_anew(f"Its operations are others: {error.message}")
-        return
-    else:
-      _logger.info("Reading again %d batches read before.", saved["batches"])
-      # By this very iterator: another one of the same dataset would shuffle in
-      # another order.
-      for _ in range(saved["batches"]):
-        self.iterator.get_next_as_optional()
-    self._batches.assign(saved["batches"])
-    self.restored = True
-
-  def _begin_anew(self, why):
-    self.iterator = iter(self._dataset)
-    _logger.warning(
-      "The input is not of the kind that the checkpoint was made with, so "
-      "training begins at its start. %s",
-      why,
-    )
-
-  def _fingerprint(self):
-    size = int(self._dataset.cardinality())
-    return f"{size} batches of {self._dataset.element_spec}"
 
 
 class Saver:
   """Writes the checkpoints of one call of `train`, and removes old ones.
+
+  What a save that was killed has left is removed first.
 
   Args:
     model_dir: str, the folder.
@@ -185,7 +37,9 @@ class Saver:
   """
 
   def __init__(self, model_dir, config, variables, position):
-    self._prefix = os.path.join(model_dir, CHECKPOINT_NAME)
+    checkpoint_files.clear(model_dir)
+    self._model_dir = model_dir
+    self._prefix = os.path.join(model_dir, checkpoint_files.NAME)
     self._position = position
     self._variables = variables
     self._checkpoint = tf.train.Checkpoint(**tree(variables))
@@ -194,14 +48,28 @@ class Saver:
       model_dir,
       max_to_keep=config.keep_checkpoint_max or None,
       keep_checkpoint_every_n_hours=config.keep_checkpoint_every_n_hours,
-      checkpoint_name=CHECKPOINT_NAME,
+      checkpoint_name=checkpoint_files.NAME,
     )
 
   def save(self, step):
-    """Writes the checkpoint of a step, and returns its path."""
+    """Writes the checkpoint of a step, and returns its path.
+
+    Raises:
+      NanLossDuringTrainingError: weights are not finite.
+      OSError: it cannot be written. The checkpoints before it are whole.
+    """
     self._check_finite(step)
     _logger.info("Saving checkpoints for %d into %s.", step, self._prefix)
-    return self._position.saving(lambda: self._save(step))
+    try:
+      return self._position.saving(lambda: self._save(step))
+    except (OSError, tf.errors.OpError) as error:
+      checkpoint_files.remove_unfinished(f"{self._prefix}-{step}")
+      raise OSError(
+        f"the checkpoint of step {step} must be written into "
+        f"{self._model_dir}, but that failed: {error}. Make room there, and "
+        "start the same command again: it goes on from the newest checkpoint, "
+        f"{newest(self._model_dir)}, which is whole."
+      ) from error
 
   def _check_finite(self, step):
     """Refuses to save weights that the last step has made NaN or infinite."""
@@ -221,7 +89,18 @@ class Saver:
 
   def _save(self, step):
     setattr(self._checkpoint, INPUT, self._position.trackables())
-    return self._manager.save(checkpoint_number=step)
+    before = self._manager.checkpoints
+    path = self._manager.save(
+      checkpoint_number=step,
+      # Called before the list of checkpoints names it.
+      options=tf.train.CheckpointOptions(
+        experimental_write_callbacks=[checkpoint_files.seal]
+      ),
+    )
+    checkpoint_files.remove_sums(before)
+    atomic_files.sync(os.path.join(self._model_dir, checkpoint_files.LIST))
+    atomic_files.sync(self._model_dir)
+    return path
 
 
 def tree(variables):
@@ -241,34 +120,6 @@ def tree(variables):
       )
     node[leaf] = raw(variable)
   return root
-
-
-_newest = {}
-
-
-def newest(model_dir):
-  """Returns the path of the newest checkpoint in a folder, or None.
-
-  The file that names it is parsed again only when it has changed, or named none
-  that was there: another machine may see it before the checkpoint's own files.
-  """
-  try:
-    status = os.stat(os.path.join(model_dir, "checkpoint"))
-  except FileNotFoundError:
-    return None
-  stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
-  known = _newest.get(model_dir, (None, None))
-  if known[0] != stamp or known[1] is None:
-    state = tf.train.get_checkpoint_state(model_dir)
-    path = state.model_checkpoint_path if state else ""
-    is_there = os.path.exists(path + ".index")
-    _newest[model_dir] = known = (stamp, path if is_there else None)
-  return known[1]
-
-
-def step_of(path):
-  """Returns the global step in the name of a checkpoint."""
-  return int(os.path.basename(path).rsplit("-", 1)[1])
 
 
 def names(path):

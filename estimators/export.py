@@ -9,14 +9,17 @@ called once, in a graph of its own, where it may use placeholders:
       return ServingInputReceiver(features, {"examples": examples})
 """
 
+import glob
 import logging
 import os
+import re
 import shutil
+import socket
 import time
 
 import tensorflow as tf
 
-from estimators import checkpoints
+from estimators import atomic_files, checkpoints
 from estimators.export_outputs import (
   DEFAULT_SERVING_KEY,
   ClassificationOutput,
@@ -76,7 +79,9 @@ def write(model, plan, receiver, export_dir_base, assets_extra=None):
     tf.saved_model.save(_module(plan), temporary, signatures=signatures)
     _set_methods(temporary, methods)
     _copy_assets(temporary, assets_extra)
+    _sync(temporary)
     os.rename(temporary, path)
+    atomic_files.sync(export_dir_base)
   except BaseException:
     shutil.rmtree(temporary, ignore_errors=True)
     raise
@@ -175,10 +180,11 @@ def _set_methods(path, methods):
 def _new_folder(base):
   """Returns (path of a folder named by the time, temporary folder)."""
   os.makedirs(base, exist_ok=True)
+  _remove_leftovers(base)
   number = int(time.time())
   while True:
     path = os.path.join(base, str(number))
-    temporary = os.path.join(base, f"temp-{number}")
+    temporary = os.path.join(base, f"temp-{number}{_owner(os.getpid())}")
     if not os.path.exists(path):
       try:
         os.mkdir(temporary)
@@ -186,6 +192,36 @@ def _new_folder(base):
       except FileExistsError:
         pass
     number += 1
+
+
+def _owner(pid):
+  return f"-{socket.gethostname()}-{pid}"
+
+
+def _remove_leftovers(base):
+  """Removes the temporary folders of this machine's processes that are gone."""
+  for folder in glob.glob(os.path.join(glob.escape(base), "temp-*")):
+    pid = re.search(re.escape(_owner("")) + r"(\d+)$", folder)
+    if pid and not _is_alive(int(pid[1])):
+      shutil.rmtree(folder)
+
+
+def _is_alive(pid):
+  try:
+    os.kill(pid, 0)
+  except ProcessLookupError:
+    return False
+  except PermissionError:
+    pass
+  return True
+
+
+def _sync(folder):
+  """Puts all of a folder on the disk: its new name must not come before."""
+  for parent, _, files in os.walk(folder):
+    for name in files:
+      atomic_files.sync(os.path.join(parent, name))
+    atomic_files.sync(parent)
 
 
 def _copy_assets(path, assets_extra):

@@ -12,7 +12,8 @@ import os
 
 import tensorflow as tf
 
-from estimators import checkpoints
+from estimators import checkpoint_files
+from estimators.input_position import InputPosition
 from estimators.workers import ReadTogether
 
 _logger = tf.get_logger()
@@ -33,9 +34,9 @@ def of(workers, model_dir, dataset, is_part):
     A `Lockstep`, or `Alone`, which has the same methods and does nothing.
   """
   if workers is None:
-    return Alone(checkpoints.InputPosition(dataset))
+    return Alone(InputPosition(dataset))
   num_parts = workers.number if is_part else 1
-  position = checkpoints.InputPosition(dataset, num_parts)
+  position = InputPosition(dataset, num_parts)
   return Lockstep(workers, model_dir, position)
 
 
@@ -44,7 +45,7 @@ class Alone:
 
   Attributes:
     is_chief: bool, whether this process writes checkpoints and events.
-    position: `checkpoints.InputPosition`.
+    position: `input_position.InputPosition`.
   """
 
   is_chief = True
@@ -106,7 +107,7 @@ class Lockstep:
   Args:
     workers: `Workers`.
     model_dir: str, the folder of checkpoints.
-    position: `checkpoints.InputPosition`.
+    position: `input_position.InputPosition`.
   """
 
   def __init__(self, workers, model_dir, position):
@@ -205,7 +206,7 @@ class WorkerPositions:
   Args:
     model_dir: str, the folder of checkpoints.
     index: int, the worker's number.
-    position: `checkpoints.InputPosition`.
+    position: `input_position.InputPosition`.
   """
 
   def __init__(self, model_dir, index, position):
@@ -221,12 +222,12 @@ class WorkerPositions:
     Args:
       path: str, the chief's checkpoint; None at the very start.
     """
-    step = checkpoints.step_of(path) if path else -1
+    step = checkpoint_files.step_of(path) if path else -1
     self._remove(lambda other: other > step)
     if not path:
       return
     own = self._path(step)
-    if os.path.exists(own + ".index"):
+    if checkpoint_files.is_there(own) and not checkpoint_files.damage(own):
       self._position.restore(own)
     else:
       self._position.restore(path, only_count=True)
@@ -241,13 +242,11 @@ class WorkerPositions:
     return os.path.join(self._folder, f"{_NAME}-{step}")
 
   def _has_checkpoint(self, step):
-    name = f"{checkpoints.CHECKPOINT_NAME}-{step}.index"
-    return os.path.exists(os.path.join(self._model_dir, name))
+    path = os.path.join(self._model_dir, f"{checkpoint_files.NAME}-{step}")
+    return checkpoint_files.is_there(path)
 
   def _remove(self, condition):
     for index in glob.glob(glob.escape(self._path("")) + "*.index"):
       path = index.removesuffix(".index")
-      if condition(checkpoints.step_of(path)):
-        # Without its index the rest is no position any more.
-        for file in [index, *glob.glob(glob.escape(path) + ".data-*")]:
-          os.remove(file)
+      if condition(checkpoint_files.step_of(path)):
+        checkpoint_files.remove(path)

@@ -57,7 +57,7 @@ class TrainingRun(Run):
   Args:
     saver: `checkpoints.Saver`; None in workers other than the chief, which save
       no checkpoints.
-    position: `checkpoints.InputPosition`.
+    position: `input_position.InputPosition`.
     saved: function of the path of a checkpoint, called when it was written.
     saving_listeners: `CheckpointSaverListener`s besides those of the hooks.
   """

@@ -212,6 +212,8 @@ def _loop(run, loaded, plan, together, hooks, limit):
     if steps:
       position.advance(steps)
       run.steps += steps
+      if run.steps == steps != limit:
+        position.try_saving()
       run.global_step += steps
       run.examples += int(state["examples"])
       run.loss = float(state["loss"])

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.eager import context as eager_context
 
-from estimators import checkpoints, replicas
+from estimators import checkpoint_files, replicas
 from estimators.cluster import CHIEF, WORKER
 from estimators.distribute import is_multi_worker
 from estimators.objects import raw
@@ -123,12 +123,12 @@ class Workers:
     Raises:
       ValueError: this worker does not see it.
     """
-    path = checkpoints.newest(model_dir)
-    step = -1 if path is None else checkpoints.step_of(path)
+    path = checkpoint_files.newest(model_dir)
+    step = -1 if path is None else checkpoint_files.step_of(path)
     step = int(self.gather(step)[0, 0])
     if step < 0:
       return None
-    path = os.path.join(model_dir, f"{checkpoints.CHECKPOINT_NAME}-{step}")
+    path = os.path.join(model_dir, f"{checkpoint_files.NAME}-{step}")
     give_up = time.monotonic() + _SEEN_WITHIN_SECS
     while not os.path.exists(path + ".index"):
       if time.monotonic() > give_up:
@@ -168,7 +168,8 @@ class Workers:
           f"all {self.number} workers were needed, but another one was gone or "
           f"could not be reached (this is worker {self.index}). Start all of "
           "them again: they go on from the newest checkpoint, "
-          f"{checkpoints.newest(model_dir)}. TensorFlow says: {error.message}"
+          f"{checkpoint_files.newest(model_dir)}. TensorFlow says: "
+          f"{error.message}"
         ) from error
       if not self._all_leave:
         _tell_others(f"worker {self.index} has raised {type(error).__name__}")

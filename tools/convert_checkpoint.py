@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 from absl import app, flags
 
-from estimators import checkpoints
+from estimators import checkpoint_files, checkpoints
 from estimators.checkpoint_reader import Reader, find
 from estimators.tf_estimator_names import GLOBAL_STEP
 
@@ -88,9 +88,14 @@ def _write(target, values):
       tf.train.Checkpoint(**checkpoints.tree(variables)),
       temporary,
       max_to_keep=None,
-      checkpoint_name=checkpoints.CHECKPOINT_NAME,
+      checkpoint_name=checkpoint_files.NAME,
     )
-    path = manager.save(checkpoint_number=step)
+    path = manager.save(
+      checkpoint_number=step,
+      options=tf.train.CheckpointOptions(
+        experimental_write_callbacks=[checkpoint_files.seal]
+      ),
+    )
     os.rename(temporary, target)
   except BaseException:
     shutil.rmtree(temporary, ignore_errors=True)

@@ -7,9 +7,7 @@ nobody: a run that was refused or stopped early may be given otherwise.
 import json
 import os
 
-import tensorflow as tf
-
-from estimators import atomic_files
+from estimators import atomic_files, checkpoints
 
 LAYOUT_FILE = "layout.json"
 
@@ -20,7 +18,7 @@ def read(path):
   Args:
     path: str, of a file in a model_dir.
   """
-  if tf.train.latest_checkpoint(os.path.dirname(path)) is None:
+  if checkpoints.newest(os.path.dirname(path)) is None:
     return None
   if not os.path.exists(path):
     return None

@@ -2,8 +2,10 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
+from unittest import mock
 
 import keras
 import numpy as np
@@ -300,11 +302,29 @@ class FolderTest(tf.test.TestCase):
   def test_temporary_folder_of_a_killed_export_is_in_nobodys_way(self):
     base = new_folder()
     first = trained().export_saved_model(base, RAW)
-    number = int(os.path.basename(first))
+    number, host = int(os.path.basename(first)), socket.gethostname()
+    gone = subprocess.run(["sh", "-c", "echo $$"], capture_output=True)
+    gone = int(gone.stdout)
     for later in range(60):
-      os.mkdir(os.path.join(base, f"temp-{number + later}"))
+      os.mkdir(os.path.join(base, f"temp-{number + later}-{host}-{gone}"))
+    others = {"temp-12", f"temp-12-{host}x-{gone}", f"temp-12-{host}-1"}
+    for name in others:
+      os.mkdir(os.path.join(base, name))
     second = trained().export_saved_model(base, RAW)
     self.assertAllClose(served(second, x=[1.0]), {"y": [0.8]})
+    left = {name for name in os.listdir(base) if name.startswith("temp-")}
+    self.assertEqual(left, others)  # Theirs may be alive.
+
+  def test_it_is_on_the_disk_before_it_gets_its_name(self):
+    base, synced = new_folder(), []
+    with mock.patch.object(
+      export.atomic_files, "sync", lambda path: synced.append(path)
+    ):
+      path = trained().export_saved_model(base, RAW)
+    names = {os.path.basename(p) for p in synced}
+    self.assertEqual(synced[-1], base)
+    for _, folders, files in os.walk(path):
+      self.assertContainsSubset({*folders, *files}, names)
 
   def test_assets_extra(self):
     source = os.path.join(new_folder(), "labels.txt")
