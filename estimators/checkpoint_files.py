@@ -98,14 +98,22 @@ def check(path):
     )
 
 
-def newest(model_dir):
+def newest(model_dir, or_earlier=True):
   """Returns the path of the newest checkpoint that is whole, or None.
 
   Those that are damaged are warned of, and the one before them is taken.
 
+  Args:
+    model_dir: str, the folder.
+    or_earlier: bool, whether one before it is taken also where the newest is
+      gone. Who follows a training on another machine may not see it as yet.
+
   Raises:
     ValueError: there are checkpoints, but all of them are damaged.
   """
+  last = listed(model_dir)[-1:]
+  if last and not or_earlier and not is_there(last[0]):
+    return None
   problems = []
   for path in _candidates(model_dir):
     problem = damage(path)

@@ -5,7 +5,7 @@ import time
 
 import tensorflow as tf
 
-from estimators import checkpoints
+from estimators import checkpoint_files, checkpoints
 from estimators.estimator import Estimator
 from estimators.evaluations import Evaluation, results_of
 from estimators.train_specs import check_type, checked_eval_specs
@@ -175,9 +175,7 @@ class Loop:
     return is_there
 
   def _evaluate_if_there(self, evaluation, step):
-    path = os.path.join(
-      self._model_dir, f"{checkpoints.CHECKPOINT_NAME}-{step}"
-    )
+    path = os.path.join(self._model_dir, f"{checkpoint_files.NAME}-{step}")
     try:
       if _is_there(path):
         evaluation.evaluate(path, lambda: self._watch.is_final(step))

@@ -80,8 +80,8 @@ class InputPosition:
     if self._dataset.options().deterministic is False:
       _logger.warning(
         "The input has the option deterministic=False: its order, and so what "
-        "is learned, differs from run to run, and after a restart. Leave it out "
-        "for runs that can be repeated."
+        "is learned, differs from run to run, and after a restart. Leave it "
+        "out for runs that can be repeated."
       )
 
   def _try_saving_with_symbols(self):

@@ -83,7 +83,7 @@ class TrainerWatch:
 
   def newest_step(self):
     """Returns the step of the newest checkpoint, -1 without one."""
-    path = checkpoints.newest(self._model_dir)
+    path = checkpoints.newest(self._model_dir, or_earlier=False)
     return -1 if path is None else checkpoints.step_of(path)
 
   @property

@@ -203,7 +203,7 @@ class ReportsTest(TrainTest):
       + [
         f"model.ckpt-{step}.{kind}"
         for step in (0, 6)
-        for kind in ("data-00000-of-00001", "index")
+        for kind in ("data-00000-of-00001", "index", "sha256")
       ]
       + ["training_status.json"],
     )

@@ -6,7 +6,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 from tensorflow.python.eager import context
 
-from estimators import WorkerLostError, checkpoints, workers
+from estimators import WorkerLostError, checkpoint_files, workers
 from tests.estimators.helpers import new_folder
 
 
@@ -27,7 +27,7 @@ class WatchedTest(parameterized.TestCase):
   def test_a_loss(self, error):
     newest = "model_dir/model.ckpt-4"
     with (
-      mock.patch.object(checkpoints, "newest", lambda _: newest),
+      mock.patch.object(checkpoint_files, "newest", lambda _: newest),
       self.assertRaisesRegex(
         WorkerLostError, "all 2 .* worker 1.*/model.ckpt-4. Tensor.*reset"
       ),

@@ -219,7 +219,7 @@ class ConvertTest(tf.test.TestCase):
     self.assertEqual(
       tf.train.latest_checkpoint(target), f"{target}/model.ckpt-30"
     )
-    self.assertLen(os.listdir(target), 3)
+    self.assertLen(os.listdir(target), 4)
 
   def test_a_saved_model_without_step(self):
     source, target = new_folder(), new_folder()
