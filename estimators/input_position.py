@@ -1,5 +1,6 @@
 """Where in the input training is: a part of every training checkpoint."""
 
+import contextlib
 import re
 import tempfile
 
@@ -73,8 +74,10 @@ class InputPosition:
     """
     if not self.saves_state:
       return
-    with tempfile.TemporaryDirectory() as folder:
-      self.saving(lambda: self._checkpoint().write(f"{folder}/trial"))
+    # Where there is no room for it, a trial says nothing.
+    with contextlib.suppress(OSError, tf.errors.OpError):
+      with tempfile.TemporaryDirectory() as folder:
+        self.saving(lambda: self._checkpoint().write(f"{folder}/trial"))
 
   def _warn_of_order(self):
     if self._dataset.options().deterministic is False:
