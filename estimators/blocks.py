@@ -57,20 +57,24 @@ class Blocks:
       A function of an iterator and n (int64 scalar). It takes up to n steps,
       fewer where the input ends or the loss is not finite. It returns
       (steps, has_more, state): the steps taken; False when the input has
-      ended; and the dictionary of `examples` seen, `loss` and `fetched`, the
-      last two of the last step.
+      ended; and the dictionary of `examples` seen, `loss`, `fetched` and
+      `batch`, the last three of the last step. The batch is a
+      `tf.experimental.Optional`, empty when no step was taken.
     """
 
     def make():
+      batch_spec = tf.OptionalSpec(plan.element_spec)
       state = {
         "examples": tf.TensorSpec([], tf.int64),
         "loss": tf.TensorSpec([], tf.float32),
         "fetched": fetched_specs(plan, names),
       }
 
-      def step(batch, state_):
+      def step(optional, state_):
+        batch = optional.get_value()
         result = _train_step(self._model, batch, names, writer, parts)
         return {
+          "batch": optional,
           "examples": state_["examples"] + result["examples"],
           "loss": result["loss"],
           "fetched": self._join(result["fetched"], state["fetched"]),
@@ -81,8 +85,11 @@ class Blocks:
           iterator,
           n,
           step,
-          _zeros(state),
-          shapes=_shapes(state),
+          {
+            "batch": tf.experimental.Optional.empty(plan.element_spec),
+            **_zeros(state),
+          },
+          shapes={"batch": batch_spec, **_shapes(state)},
           go_on=lambda state_: tf.math.is_finite(state_["loss"]),
           endless=endless,
           workers=workers,
@@ -122,7 +129,8 @@ class Blocks:
       "fetched": fetched_specs(plan, names),
     }
 
-    def step(batch, state_):
+    def step(optional, state_):
+      batch = optional.get_value()
       first = tf.equal(state_["examples"], 0)
       result = _eval_step(self._model, batch, names, writer, first)
       size = replicas.batch_size(batch)
@@ -423,23 +431,23 @@ def _loop(
   endless=False,
   workers=None,
 ):
-  """Calls step(batch, state) up to n times, while there is input.
+  """Calls step(optional batch, state) up to n times, while there is input.
 
   Returns (steps taken, whether there is more input, state).
 
   `get_next_as_optional` is used since `next` raises at the end of the input,
-  after other effects of the step may have run. Where the input has no end,
-  `next` saves the condition around the step, a tenth of a small one.
+  after other effects of the step may have run. Input that has no end needs no
+  condition around the step, a tenth of a small one.
   """
 
   def body(done, has_more, state):
-    if endless:
-      return done + 1, has_more, step(next(iterator), state)
     optional = iterator.get_next_as_optional()
+    if endless:
+      return done + 1, has_more, step(optional, state)
     has_value = optional.has_value()
     return tf.cond(
       workers.all_have(has_value) if workers else has_value,
-      lambda: (done + 1, True, step(optional.get_value(), state)),
+      lambda: (done + 1, True, step(optional, state)),
       lambda: (done, False, state),
     )
 

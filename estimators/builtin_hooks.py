@@ -208,7 +208,8 @@ class NanTensorHook(Hook):
 
   Args:
     fail_on_nan_loss: True raises NanLossDuringTrainingError; False warns and
-      ends training cleanly. In both cases nothing is saved after that step.
+      ends training cleanly. In both cases nothing is saved after that step,
+      whose batch is described in `<model_dir>/diverged.json`.
   """
 
   def __init__(self, fail_on_nan_loss=True):
@@ -228,10 +229,9 @@ class NanTensorHook(Hook):
     if self._fail:
       _logger.error("%s", message)
       raise NanLossDuringTrainingError(
-        f"NaN loss during training. {message} The last checkpoint is from "
-        "before it; look at the data of that step, or lower the learning rate."
+        f"NaN loss during training. {message} {run.diagnosis}"
       )
-    _logger.warning("%s", message)
+    _logger.warning("%s %s", message, run.diagnosis)
     run.request_stop()
 
 

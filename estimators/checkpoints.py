@@ -13,7 +13,6 @@ import tensorflow as tf
 from estimators import atomic_files, checkpoint_files
 from estimators.checkpoint_files import newest, step_of
 from estimators.checkpoint_reader import INPUT, Reader
-from estimators.hooks import NanLossDuringTrainingError
 from estimators.objects import raw
 
 __all__ = ["Saver", "names", "newest", "restore", "step_of", "tree", "value"]
@@ -55,10 +54,8 @@ class Saver:
     """Writes the checkpoint of a step, and returns its path.
 
     Raises:
-      NanLossDuringTrainingError: weights are not finite.
       OSError: it cannot be written. The checkpoints before it are whole.
     """
-    self._check_finite(step)
     _logger.info("Saving checkpoints for %d into %s.", step, self._prefix)
     try:
       return self._position.saving(lambda: self._save(step))
@@ -71,21 +68,15 @@ class Saver:
         f"{newest(self._model_dir)}, which is whole."
       ) from error
 
-  def _check_finite(self, step):
-    """Refuses to save weights that the last step has made NaN or infinite."""
-    broken = [
+  def not_finite(self):
+    """Returns the names of weights that a step has made NaN or infinite."""
+    return [
       name
       for name, variable in self._variables.items()
       if variable.trainable
       and tf.as_dtype(variable.dtype).is_floating
       and not tf.reduce_all(tf.math.is_finite(raw(variable)))
     ]
-    if broken:
-      raise NanLossDuringTrainingError(
-        f"after step {step} the variables {broken} are not finite, so no "
-        "checkpoint of them is saved; lower the learning rate, or give "
-        "minimize a clip_norm."
-      )
 
   def _save(self, step):
     setattr(self._checkpoint, INPUT, self._position.trackables())

@@ -27,6 +27,7 @@ class Hook:
     step: int, the same in training; the batches done in evaluation and
       prediction;
     loss: float, the loss of the last step (None before the first);
+    diagnosis: str, sentences on why a loss is not finite, "" when it is;
     values: dictionary of tag to NumPy array, for this hook's `tensors`;
     examples: int, the examples seen since the call of `train` began;
     output_dir: the folder of the events;

@@ -36,6 +36,7 @@ class Run:
     self.output_dir = output_dir
     self.writer = writer
     self.loss = None
+    self.diagnosis = ""
     self.values = {}
     self.examples = 0
     self.steps = 0
@@ -52,7 +53,7 @@ class Run:
 
 
 class TrainingRun(Run):
-  """A `Run` that can save checkpoints.
+  """A `Run` that can save checkpoints, and knows the batch of its last step.
 
   Args:
     saver: `checkpoints.Saver`; None in workers other than the chief, which save
@@ -60,6 +61,11 @@ class TrainingRun(Run):
     position: `input_position.InputPosition`.
     saved: function of the path of a checkpoint, called when it was written.
     saving_listeners: `CheckpointSaverListener`s besides those of the hooks.
+
+  Attributes:
+    last_batch: `tf.experimental.Optional` of the batch of the last step; None
+      before the first.
+    divergence: `divergence.Divergence`, which says what has gone wrong.
   """
 
   def __init__(self, *args, saver, position, saved, saving_listeners):
@@ -68,6 +74,7 @@ class TrainingRun(Run):
     self._saver = saver
     self._position = position
     self._saved = saved
+    self.last_batch = self.divergence = None
     self.last_saved = None
     self.saved_steps = []
 
@@ -79,6 +86,9 @@ class TrainingRun(Run):
 
     Returns:
       The checkpoint's path, or None: also in workers other than the chief.
+
+    Raises:
+      NanLossDuringTrainingError: a variable is not finite.
     """
     if self._saver is None:
       return None
@@ -87,6 +97,9 @@ class TrainingRun(Run):
     state = (self.global_step, self._position.finished)
     if self.last_saved == state:
       return None
+    broken = self._saver.not_finite()
+    if broken:
+      self.divergence.of_variables(broken)
     if self.last_saved and self.last_saved[0] == self.global_step:
       listeners = ()  # They have seen this step; only the input's end is new.
     line = "Calling checkpoint listeners %s saving checkpoint %d..."

@@ -1,5 +1,6 @@
 """One call of `Estimator.train`: its hooks, its loop and its end."""
 
+import math
 import os
 
 import numpy as np
@@ -9,6 +10,7 @@ from estimators import (
   atomic_files,
   builtin_hooks,
   checkpoints,
+  divergence,
   fetches,
   lockstep,
   summaries,
@@ -50,6 +52,9 @@ def train(
   together.restore(path)
   _check_listeners(estimator.config, hooks + plan.spec.hooks, listeners)
   run = _start(estimator, loaded, plan, together, path, listeners)
+  run.divergence = divergence.Divergence(
+    run, divergence.path_of(estimator.model_dir, loaded.workers)
+  )
   limit = steps if max_steps is None else max_steps - run.global_step
   hooks = _all_hooks(run, plan.spec, hooks, limit, together.is_chief)
   loaded.training = True
@@ -62,6 +67,7 @@ def train(
       for hook in hooks:
         hook.end(run)
       together.agree(0)
+    run.divergence.clear()
     status.end()
   except BaseException as error:
     status.end(error)
@@ -217,6 +223,9 @@ def _loop(run, loaded, plan, together, hooks, limit):
       run.global_step += steps
       run.examples += int(state["examples"])
       run.loss = float(state["loss"])
+      run.last_batch = state["batch"]
+      if not math.isfinite(run.loss):
+        run.diagnosis = run.divergence.of_loss()
     together.after_block()
     return steps, has_more, state["fetched"]
 

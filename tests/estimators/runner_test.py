@@ -120,9 +120,11 @@ class TrainingRunTest(tf.test.TestCase):
     super().setUp()
     self.saved = []
     position = self.position = type("Position", (), {"finished": False})()
-    saver = type("S", (), {"save": lambda _, step: f"ckpt-{step}"})()
+    saver = types.SimpleNamespace(
+      save=lambda step: f"ckpt-{step}", not_finite=lambda: []
+    )
     self.run_ = TrainingRun(
-      *(None, "train", 0, "", None),
+      *(None, "train", 0, "", tf.summary.create_noop_writer()),
       saver=saver,
       position=position,
       saved=self.saved.append,
