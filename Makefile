@@ -8,7 +8,7 @@ CHECKED := estimators experiments input_pipelines tests tools setup.py
 # Without it TensorFlow reports a missing GPU as an error at every start.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: demo test test-slow sanitize format clean
+.PHONY: demo test test-slow survive sanitize format clean
 
 demo: .venv/installed
 	$(BIN)/python -m tools.demo
@@ -21,6 +21,10 @@ test: .venv/installed
 
 test-slow: .venv/installed
 	$(BIN)/python -m pytest -n 2 -m slow
+
+# Takes hours; writes RELIABILITY.md. ARGS=--only=damage for one part.
+survive: .venv/installed
+	$(BIN)/python -m tools.survive $(ARGS)
 
 # The sanitizers' functions must be there before Python's; libstdc++ is named for
 # theirs to find what throws. Python frees nothing at its end: no leaks are told.
