@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from estimators import (
   checkpoints,
+  config_file,
   distribute,
   evaluation,
   export,
@@ -220,7 +221,8 @@ class Estimator:
       WorkerLostError: another worker that trains together with this one has
         gone, or has raised an error; all of them are to be started again.
       ValueError: both steps and max_steps, or one that is not a positive
-        integer; listeners without checkpoints; no input.
+        integer; listeners without checkpoints; no input; model_dir was trained
+        with other params, or another seed, than are given now.
       TypeError: a hook or listener is of a wrong type.
     """
     hooks = _checked_hooks(hooks)
@@ -253,10 +255,18 @@ class Estimator:
         self._train_from(path, input_fn, hooks, listeners, steps, max_steps)
 
   def _checkpoint_to_go_on_from(self):
-    """Returns the newest checkpoint, in a cluster the chief's, or None."""
+    """Returns the newest checkpoint, in a cluster the chief's, or None.
+
+    Raises:
+      ValueError: it was trained with other settings.
+    """
     if self._workers:
-      return self._workers.checkpoint(self.model_dir)
-    return self.latest_checkpoint()
+      path = self._workers.checkpoint(self.model_dir)
+    else:
+      path = self.latest_checkpoint()
+    if path:
+      config_file.check(self)
+    return path
 
   def _is_reached(self, path, max_steps):
     """Whether a checkpoint, or None, is of max_steps or more."""

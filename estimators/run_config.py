@@ -43,6 +43,11 @@ class RunConfig:
       with it on, all that the process computes is deterministic, also with
       other Estimators; an operation that cannot be raises an error, and so does
       a random one without a seed.
+    settings: dictionary of what else determines the result, besides params and
+      tf_random_seed, such as the batch size of the input; or None. All of them
+      are kept in model_dir's config.json, and who goes on there must have the
+      same.
+    overwrite_config: bool, whether to go on with others, which are then kept.
 
   Raises:
     ValueError: a value is out of its range, both cadences are given,
@@ -61,6 +66,8 @@ class RunConfig:
   train_distribute: tf.distribute.Strategy | None = None
   eval_distribute: tf.distribute.Strategy | None = None
   deterministic: bool = False
+  settings: dict | None = None
+  overwrite_config: bool = False
 
   def __post_init__(self):
     object.__setattr__(self, "_cluster", cluster.from_environment())

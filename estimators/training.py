@@ -7,9 +7,9 @@ import numpy as np
 import tensorflow as tf
 
 from estimators import (
-  atomic_files,
   builtin_hooks,
   checkpoints,
+  config_file,
   divergence,
   fetches,
   lockstep,
@@ -119,18 +119,8 @@ def _start(estimator, loaded, plan, together, path, listeners):
   else:
     summaries.write_graph(writer, plan.graph)
     summaries.write_hparams(writer, estimator.params)
-  _write_config(estimator)
+  config_file.write(estimator, goes_on=path is not None)
   return run
-
-
-def _write_config(estimator):
-  """Writes config.json: what this model_dir was trained with."""
-  path = os.path.join(estimator.model_dir, "config.json")
-  values = {
-    "params": estimator.params,
-    "run_config": estimator.config.as_dict(),
-  }
-  atomic_files.write_json(path, values, default=repr)
 
 
 def _all_hooks(run, spec, hooks, limit, is_chief):

@@ -81,6 +81,17 @@ def define_common_flags(values=FLAGS):
     lower_bound=0,
   )
   boolean(
+    "deterministic",
+    False,
+    "Give the same bits in every run on such a machine, at the price of some "
+    "speed.",
+  )
+  boolean(
+    "overwrite_config",
+    False,
+    "Go on in model_dir with other settings than its model began with.",
+  )
+  boolean(
     "self_test",
     False,
     "Train on a small invented set, and exit with 1 unless it was learned.",
@@ -139,16 +150,21 @@ def distribution(config):
   }
 
 
-def run_config(config):
+def run_config(config, **fields):
   """Returns the RunConfig of a run; call it first, as `distribution`.
 
   Args:
     config: a Config with the fields model_dir, seed, save_checkpoints_steps,
-      distribution_strategy and num_gpus.
+      distribution_strategy, num_gpus, deterministic and overwrite_config.
+    **fields: further fields of RunConfig; save_checkpoints_steps, when it is
+      given, takes the place of save_checkpoints_secs.
   """
   settings = RunConfig(
     model_dir=config.model_dir,
     tf_random_seed=config.seed,
+    deterministic=config.deterministic,
+    overwrite_config=config.overwrite_config,
+    **fields,
     **distribution(config),
   )
   if config.save_checkpoints_steps is None:

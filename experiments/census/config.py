@@ -30,6 +30,8 @@ class Config:
     save_checkpoints_steps: None for the Estimator's 600 seconds.
     export_dir: folder for a SavedModel of the trained model, or None.
     distribution_strategy, num_gpus: what to train on; see the flags.
+    deterministic: whether all operations give the same bits in every run.
+    overwrite_config: whether to go on in a model_dir with other settings.
     self_test: whether to train on a small invented set and check the outcome.
   """
 
@@ -55,6 +57,8 @@ class Config:
   export_dir: str | None = None
   distribution_strategy: str = "off"
   num_gpus: int | None = None
+  deterministic: bool = False
+  overwrite_config: bool = False
   self_test: bool = False
 
 
@@ -102,3 +106,24 @@ def config_of(model_type, **changes):
   if changes.get("self_test"):
     defaults = defaults | SELF_TEST[model_type]
   return Config(model_type=model_type, **defaults | changes)
+
+
+def result_settings(config):
+  """Returns what determines the result of a run, a dictionary.
+
+  Args:
+    config: a Config.
+  """
+  names = (
+    "model_type",
+    "learning_rate",
+    "linear_learning_rate",
+    "l1",
+    "l2",
+    "loss_reduction",
+    "dropout",
+    "batch_size",
+    "on_bad_row",
+    "self_test",
+  )
+  return {name: getattr(config, name) for name in names}

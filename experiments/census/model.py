@@ -12,6 +12,7 @@ from estimators import (
   LinearClassifier,
 )
 from estimators import feature_columns as fc
+from experiments.census.config import result_settings
 
 HIDDEN_UNITS = (100, 75, 50, 25)
 OCCUPATION_BUCKETS = 1000
@@ -128,6 +129,7 @@ def estimator_of(config, run_config):
     config: `config.Config`.
     run_config: RunConfig.
   """
+  run_config = run_config.replace(settings=result_settings(config))
   common = {"config": run_config, "loss_reduction": config.loss_reduction}
   match config.model_type:
     case "wide":

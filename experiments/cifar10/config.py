@@ -40,6 +40,8 @@ class Config:
     model_dir: folder of checkpoints and events; None for a temporary one.
     save_checkpoints_steps: None for the Estimator's 600 seconds.
     export_dir: folder for a SavedModel of the trained model, or None.
+    deterministic: whether all operations give the same bits in every run.
+    overwrite_config: whether to go on in a model_dir with other settings.
     self_test: whether to train on a small invented set and check the outcome.
   """
 
@@ -65,6 +67,8 @@ class Config:
   model_dir: str | None = None
   save_checkpoints_steps: int | None = None
   export_dir: str | None = None
+  deterministic: bool = False
+  overwrite_config: bool = False
   self_test: bool = False
 
   def __post_init__(self):
@@ -85,13 +89,14 @@ def config_of(**given):
 
 
 def model_params(config, num_examples=None):
-  """Returns what the model function depends on.
+  """Returns what the model depends on.
 
   Args:
     config: a Config.
     num_examples: int, the images to train on; None for evaluation alone.
   """
   names = (
+    "dataset",
     "top",
     "batch_size",
     "learning_rate",

@@ -22,6 +22,7 @@ UNUSED = (
   "save_checkpoints_steps",
   "log_frequency",
   "export_dir",
+  "overwrite_config",
 )
 
 

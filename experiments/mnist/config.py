@@ -30,6 +30,8 @@ class Config:
     save_checkpoints_steps: None for the Estimator's 600 seconds.
     export_dir: folder for a SavedModel of the trained model, or None.
     distribution_strategy, num_gpus: what to train on; see the flags.
+    deterministic: whether all operations give the same bits in every run.
+    overwrite_config: whether to go on in a model_dir with other settings.
     self_test: whether to train on a small invented set and check the outcome.
   """
 
@@ -55,6 +57,8 @@ class Config:
   export_dir: str | None = None
   distribution_strategy: str = "off"
   num_gpus: int | None = None
+  deterministic: bool = False
+  overwrite_config: bool = False
   self_test: bool = False
 
 
@@ -125,6 +129,8 @@ _OF_THE_RUN = (
   "export_dir",
   "distribution_strategy",
   "num_gpus",
+  "deterministic",
+  "overwrite_config",
   "self_test",
 )
 

@@ -41,13 +41,13 @@ def estimator_of(config, run_config, num_examples):
     run_config: RunConfig.
     num_examples: int, the images to train on.
   """
+  params = model_params(config, num_examples)
   match config.model:
     case "linear":
-      return linear(config, run_config)
+      return linear(config, run_config.replace(settings=params))
     case "kernel":
-      return kernel(config, run_config)
+      return kernel(config, run_config.replace(settings=params))
     case _:
-      params = model_params(config, num_examples)
       return Estimator(model_fn, config=run_config, params=params)
 
 

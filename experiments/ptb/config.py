@@ -36,6 +36,8 @@ class Config:
     export_dir: folder for a SavedModel of the trained model, or None.
     distribution_strategy, num_gpus: see the flags; one device is all there may
       be.
+    deterministic: whether all operations give the same bits in every run.
+    overwrite_config: whether to go on in a model_dir with other settings.
     self_test: whether to train on a small invented text and check the outcome.
   """
 
@@ -65,6 +67,8 @@ class Config:
   export_dir: str | None = None
   distribution_strategy: str = "off"
   num_gpus: int | None = None
+  deterministic: bool = False
+  overwrite_config: bool = False
   self_test: bool = False
 
   @property

@@ -8,11 +8,10 @@ minutes on two busy cores; published is 115.9.
 
 import json
 import math
-import zlib
 
 from absl import app, flags
 
-from experiments.ptb import inputs, kept, options, serving, vocabulary
+from experiments.ptb import inputs, options, serving, vocabulary
 from experiments.ptb.model import EpochSchedule
 from experiments.ptb.reports import EpochReport
 
@@ -40,13 +39,6 @@ def run(config):
   input_fns = inputs.input_fns(corpus, config)
   steps_per_epoch = inputs.steps_per_epoch(corpus, config)
   vocabulary.write(settings.model_dir, corpus.vocabulary)
-  kept.write_layout(
-    settings.model_dir,
-    batch_size=config.batch_size,
-    num_steps=config.num_steps,
-    training_words=len(corpus.train),
-    training_text_crc32=zlib.crc32(corpus.train),
-  )
   estimator = options.estimator_of(
     config, settings, corpus, steps_per_epoch, sample_words=SAMPLE_WORDS
   )

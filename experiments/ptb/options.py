@@ -2,6 +2,7 @@
 
 import functools
 import tempfile
+import zlib
 
 from absl import flags
 
@@ -105,4 +106,5 @@ def estimator_of(config, settings, corpus, steps_per_epoch, **changes):
   params = model_params(
     config, len(corpus.vocabulary), steps_per_epoch, backend
   )
+  params["training_text_crc32"] = zlib.crc32(corpus.train)
   return Estimator(model_fn, config=settings, params=params | changes)

@@ -4,8 +4,7 @@ import os
 
 import tensorflow as tf
 
-from estimators import atomic_files, once
-from experiments.ptb import kept
+from estimators import atomic_files, checkpoints, once
 
 FILE = "vocab.txt"
 UNKNOWN = "<unk>"
@@ -28,7 +27,7 @@ def write(model_dir, words):
   """
   path = path_in(model_dir)
   text = "".join(f"{word}\n" for word in words).encode()
-  before = kept.read(path)
+  before = _read(model_dir)
   if before is None:
     os.makedirs(model_dir, exist_ok=True)
     with atomic_files.writing(path) as stream:
@@ -39,6 +38,15 @@ def write(model_dir, words):
       f"{len(words)} words, but is another: the model was trained on another "
       "text. Give another model_dir, or that text."
     )
+
+
+def _read(model_dir):
+  """Returns the vocabulary that binds, bytes; None before a checkpoint."""
+  path = path_in(model_dir)
+  if checkpoints.newest(model_dir) is None or not os.path.exists(path):
+    return None
+  with open(path, "rb") as stream:
+    return stream.read()
 
 
 @once

@@ -43,6 +43,8 @@ class Config:
     interactive: whether to answer commands after training.
     export_dir: folder for a SavedModel and files of the vectors, or None.
     distribution_strategy, num_gpus: what basic trains on; see the flags.
+    deterministic: whether all operations give the same bits in every run.
+    overwrite_config: whether to go on in a model_dir with other settings.
     self_test: whether to train on a small invented text and check the outcome.
   """
 
@@ -74,6 +76,8 @@ class Config:
   export_dir: str | None = None
   distribution_strategy: str = "off"
   num_gpus: int | None = None
+  deterministic: bool = False
+  overwrite_config: bool = False
   self_test: bool = False
 
 
@@ -135,6 +139,8 @@ _OF_THE_RUN = (
   "export_dir",
   "distribution_strategy",
   "num_gpus",
+  "deterministic",
+  "overwrite_config",
   "self_test",
 )
 

@@ -15,7 +15,6 @@ from estimators import (
   Estimator,
   EstimatorSpec,
   ModeKeys,
-  RunConfig,
   get_global_step,
   once,
 )
@@ -67,17 +66,12 @@ def estimator_of(config, text):
     config: a Config.
     text: `inputs.Text`.
   """
-  every_steps = config.save_checkpoints_steps
-  every_secs = None if every_steps else config.checkpoint_interval
-  run_config = RunConfig(
-    model_dir=config.model_dir,
-    tf_random_seed=config.seed,
+  run_config = common_flags.run_config(
+    config,
     # Hooks report by the clock instead; see reports.py.
     save_summary_steps=None,
     log_step_count_steps=None,
-    save_checkpoints_steps=every_steps,
-    save_checkpoints_secs=every_secs,
-    **common_flags.distribution(config),
+    save_checkpoints_secs=config.checkpoint_interval,
   )
   return Estimator(
     model_fn_of(config, text), config=run_config, params=model_params(config)

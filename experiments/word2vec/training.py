@@ -1,8 +1,8 @@
 """From the first step to the last: training in epochs, each one judged."""
 
-import json
 import os
 
+from estimators import config_file
 from experiments.word2vec import (
   basic_reports,
   inputs,
@@ -22,7 +22,7 @@ def prepare(estimator, text):
   counts = text.corpus.counts.numpy().tolist()
   path = os.path.join(estimator.model_dir, vocabulary.FILE)
   if estimator.latest_checkpoint():
-    _check_params(estimator)
+    config_file.check(estimator)  # Other settings make another vocabulary.
     if vocabulary.read(path) != (text.words, counts):
       raise ValueError(
         f"the text must be that of {path}, which the model in "
@@ -35,25 +35,6 @@ def prepare(estimator, text):
   os.makedirs(estimator.model_dir, exist_ok=True)
   vocabulary.write(path, text.words, counts)
   projector.write_projector(estimator.model_dir, text.words, counts)
-
-
-def _check_params(estimator):
-  """Refuses to go on in a model_dir with other settings than it began with."""
-  path = os.path.join(estimator.model_dir, "config.json")
-  with open(path) as file:
-    began = json.load(file)["params"]
-  now = json.loads(json.dumps(estimator.params))
-  changed = [
-    f"{name}={now.get(name)} (it began with {began.get(name)})"
-    for name in sorted(began.keys() | now.keys())
-    if began.get(name) != now.get(name)
-  ]
-  if changed:
-    raise ValueError(
-      f"the settings must be those that the model in {estimator.model_dir} "
-      f"began with, but now there is {', '.join(changed)}; give the same, or "
-      "another model_dir."
-    )
 
 
 def train(estimator, config, text):

@@ -556,7 +556,7 @@ class DivergenceTest(TrainTest):
       train_op = minimize(loss, optimizer(params))
       return EstimatorSpec(ModeKeys.TRAIN, loss=loss, train_op=train_op)
 
-    config = RunConfig(self.get_temp_dir())
+    config = RunConfig(self.get_temp_dir(), overwrite_config=True)
     slopes = []
     for rate in (0.1, 0.5):  # each a step of the line through (1, 1)
       estimator = Estimator(model_fn, config=config, params={"rate": rate})
@@ -715,9 +715,8 @@ class ArgumentsTest(TrainTest):
 
     input_fn = toys.input_of(X, np.float32(Y))
     for is_wide in (False, True):
-      estimator = Estimator(
-        model_fn, self.get_temp_dir(), params={"wide": is_wide}
-      )
+      config = RunConfig(self.get_temp_dir(), overwrite_config=True)
+      estimator = Estimator(model_fn, config=config, params={"wide": is_wide})
       if not is_wide:
         estimator.train(input_fn, steps=1)
     with self.assertRaisesRegex(ValueError, "no value for .'wide/bias', 'wid"):

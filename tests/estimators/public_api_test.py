@@ -194,6 +194,11 @@ NEW = {
   "DNNLinearCombinedEstimator": WARM,
   "RNNClassifier": WARM,
   "RNNEstimator": WARM,
+  "RunConfig": {
+    "deterministic": "of the whole process, as TensorFlow has it",
+    "settings": "what else determines the result, for config.json",
+    "overwrite_config": "goes on with other settings",
+  },
   "StepCounterHook": {"log": "a progress bar shows the rate already"},
   "SummarySaverHook": {"tensors": "names of what to write; it comes first"},
   "GlobalStepWaiterHook": {"poll_secs": "for tests that do not wait"},

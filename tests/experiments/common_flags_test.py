@@ -80,16 +80,24 @@ class CommonFlagsTest(absltest.TestCase):
       model_dir: str = "/m"
       seed: int = 3
       save_checkpoints_steps: int | None = None
+      deterministic: bool = True
+      overwrite_config: bool = True
 
     run_config = common_flags.run_config(Config("off"))
     self.assertEqual(
       (run_config.model_dir, run_config.tf_random_seed), ("/m", 3)
     )
+    self.assertTrue(run_config.deterministic)
+    self.assertTrue(run_config.overwrite_config)
     self.assertEqual(run_config.save_checkpoints_secs, 600)
     self.assertIsNone(run_config.train_distribute)
     run_config = common_flags.run_config(
-      Config("one_device", save_checkpoints_steps=7)
+      Config("one_device", save_checkpoints_steps=7),
+      save_checkpoints_secs=8,
+      save_summary_steps=9,
     )
+    self.assertIsNone(run_config.save_checkpoints_secs)
+    self.assertEqual(run_config.save_summary_steps, 9)
     self.assertEqual(run_config.save_checkpoints_steps, 7)
     self.assertIs(run_config.train_distribute, run_config.eval_distribute)
     self.assertEqual(run_config.train_distribute.num_replicas_in_sync, 1)

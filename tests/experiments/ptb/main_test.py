@@ -104,18 +104,16 @@ class MainTest(MainTestCase):
     self.check_stopped_run(metrics)
 
   def check_other_texts(self):
-    with self.assertRaisesRegex(ValueError, "^num_steps must be.*=5, .*=6: a"):
+    with self.assertRaisesRegex(ValueError, "num_steps=6 .it began with 5"):
       printed_by(main.run, self.config(num_steps=6))
     path = os.path.join(self.data_dir, "my.train.txt")
     with open(path) as file:
       lines = file.read().split("\n")
     with open(path, "w") as file:  # The same words in another order.
       file.write("\n".join([lines[1], lines[0], *lines[2:]]))
-    with self.assertRaisesRegex(ValueError, "^training_text_crc32 must be"):
-      printed_by(main.run, self.config())
-    with open(path, "a") as file:
-      file.write("\nthe")  # Another number of words, of the same kinds.
-    with self.assertRaisesRegex(ValueError, "^training_words, .*must be.*1202"):
+    with self.assertRaisesRegex(
+      ValueError, "now there is training_text_crc32="
+    ):
       printed_by(main.run, self.config())
     with open(path, "a") as file:
       file.write(" emu")
@@ -157,7 +155,7 @@ class MainTest(MainTestCase):
     _, lines = printed_by(main.run, config)
     folder = re.fullmatch(r"Saving model to (.*)\.", lines[-1])[1]
     self.assertContainsSubset(
-      ["checkpoint", "layout.json", "vocab.txt"], os.listdir(folder)
+      ["checkpoint", "config.json", "vocab.txt"], os.listdir(folder)
     )
 
   def test_the_self_test_is_judged(self):
