@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from estimators import fetches, summaries
+from estimators import fetches, interruption, summaries
 from estimators.hooks import Hook
 from estimators.runner import Run, loop
 from estimators.spec import ModeKeys
@@ -40,6 +40,7 @@ def evaluate(estimator, loaded, plan, dataset, steps, hooks, path, name):
 
   def take_steps(n):
     nonlocal state
+    interruption.check()
     with loaded.model.scope():
       taken, has_more, state = timer.timed(block, iterator, n, state)
     run.steps += taken

@@ -5,7 +5,7 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from estimators import atomic_files, checkpoints
+from estimators import atomic_files, checkpoints, interruption
 
 _logger = tf.get_logger()
 
@@ -118,6 +118,7 @@ class Evaluation:
       done = [None] * len(self.spec.exporters)
     self.exports = list(done)
     for i, exporter in enumerate(self.spec.exporters):
+      interruption.check()
       self.exports[i] = self.exports[i] or exporter.export(
         estimator=self._estimator,
         export_path=os.path.join(

@@ -7,8 +7,6 @@ one block, and calls the hooks.
 
 import contextlib
 import math
-import signal
-import threading
 import time
 
 import tensorflow as tf
@@ -150,7 +148,14 @@ class BlockTimer:
 
 
 def loop(
-  run, hooks, spec_hooks, take_steps, timer, limit=None, agree=lambda n: n
+  run,
+  hooks,
+  spec_hooks,
+  take_steps,
+  timer,
+  limit=None,
+  agree=lambda n: n,
+  around_hooks=contextlib.nullcontext,
 ):
   """Takes steps until the input ends, a limit is reached or a hook stops it.
 
@@ -165,6 +170,7 @@ def loop(
     limit: int, the most steps to take, or None.
     agree: function of the number of steps wanted next, 0 for none, that returns
       how many to take: workers that train together agree on it.
+    around_hooks: function that returns a context for the call of a hook.
 
   Returns:
     False when the input has ended.
@@ -177,7 +183,7 @@ def loop(
     steps, has_more, fetched = take_steps(int(n))
     if not steps:
       break
-    call_hooks(run, hooks, spec_hooks, fetched)
+    call_hooks(run, hooks, spec_hooks, fetched, around_hooks)
   return has_more
 
 
@@ -193,69 +199,12 @@ def _steps_wanted(run, hooks, timer, limit):
   return n
 
 
-def call_hooks(run, hooks, spec_hooks, fetched):
+def call_hooks(
+  run, hooks, spec_hooks, fetched, around_hooks=contextlib.nullcontext
+):
   """Calls `after_run` of all hooks, each with the values it asked for."""
   indices = {id(hook): i for i, hook in enumerate(spec_hooks)}
   for hook in hooks:
     run.values = fetches.values_for(hook, fetched, indices.get(id(hook)))
-    hook.after_run(run)
-
-
-class Interruption:
-  """Turns SIGTERM and Ctrl-C into a stop at the end of the block under way.
-
-  A second signal has its usual effect at once. Outside of the main thread
-  Python cannot watch for signals, and nothing is changed.
-  """
-
-  def __init__(self, run):
-    self._run = run
-    self.signal = None
-
-  @contextlib.contextmanager
-  def watched(self):
-    """Within this context the two signals are watched for."""
-    if threading.current_thread() is not threading.main_thread():
-      yield
-      return
-    self._previous = {
-      number: signal.signal(number, self._note)
-      for number in (signal.SIGTERM, signal.SIGINT)
-    }
-    try:
-      yield
-    finally:
-      self._put_back()
-
-  def note_from_others(self, number):
-    """Notes a signal that another worker has got."""
-    self.signal = self.signal or number
-    self._run.request_stop()
-
-  def leave(self):
-    """Ends the program the way that the signal would have.
-
-    Raises:
-      KeyboardInterrupt: after Ctrl-C.
-      SystemExit: with code 143, after SIGTERM.
-    """
-    _logger.warning(
-      "Stopped by %s after step %d. Start the same command again to go on from "
-      "the newest checkpoint, %s.",
-      signal.Signals(self.signal).name,
-      self._run.global_step,
-      self._run.estimator.latest_checkpoint(),
-    )
-    if self.signal == signal.SIGINT:
-      raise KeyboardInterrupt
-    raise SystemExit(128 + self.signal)
-
-  def _note(self, number, frame):
-    del frame
-    self.signal = number
-    self._run.request_stop()
-    self._put_back()
-
-  def _put_back(self):
-    for number, handler in self._previous.items():
-      signal.signal(number, handler)
+    with around_hooks():
+      hook.after_run(run)

@@ -16,8 +16,9 @@ from estimators import (
   summaries,
   training_status,
 )
+from estimators.interruption import Interruption
 from estimators.progress import ProgressHook, progress_is_shown
-from estimators.runner import Interruption, TrainingRun, loop
+from estimators.runner import TrainingRun, loop
 from estimators.spec import ModeKeys
 
 _logger = tf.get_logger()
@@ -59,14 +60,18 @@ def train(
   hooks = _all_hooks(run, plan.spec, hooks, limit, together.is_chief)
   loaded.training = True
   status = training_status.Status(run)
+  interruption = Interruption(run)
   try:
-    with together.watched():
-      has_more = _loop(run, loaded, plan, together, hooks, limit)
+    with together.watched(), interruption.watched():
+      together.begin(run, interruption)
+      has_more = _loop(run, loaded, plan, together, hooks, limit, interruption)
       _check_trained(run, together.is_restored(), has_more)
       position.finish(together.is_read(has_more))
       for hook in hooks:
-        hook.end(run)
+        with interruption.breaking_off():
+          hook.end(run)
       together.agree(0)
+      _end_after_signal(run, together)
     run.divergence.clear()
     status.end()
   except BaseException as error:
@@ -187,7 +192,7 @@ def _check_listeners(config, hooks, listeners):
     )
 
 
-def _loop(run, loaded, plan, together, hooks, limit):
+def _loop(run, loaded, plan, together, hooks, limit, interruption):
   """Begins the hooks and takes the steps; returns whether there is more input.
 
   Raises:
@@ -219,18 +224,28 @@ def _loop(run, loaded, plan, together, hooks, limit):
     together.after_block()
     return steps, has_more, state["fetched"]
 
-  interruption = Interruption(run)
-  together.begin(run, interruption)
-  with interruption.watched():
-    for hook in hooks:
+  for hook in hooks:
+    with interruption.breaking_off():
       hook.begin(run)
-    has_more = loop(
-      run, hooks, plan.spec.hooks, take_steps, timer, limit, together.agree
-    )
-    if together.signal():
-      run.save_checkpoint()
-      together.leave()
+  has_more = loop(
+    run,
+    hooks,
+    plan.spec.hooks,
+    take_steps,
+    timer,
+    limit,
+    together.agree,
+    interruption.breaking_off,
+  )
+  _end_after_signal(run, together)
   return has_more
+
+
+def _end_after_signal(run, together):
+  """Saves a checkpoint and ends the program if one of the workers is to end."""
+  if together.signal():
+    run.save_checkpoint()
+    together.leave()
 
 
 def _check_trained(run, restored, has_more):

@@ -202,7 +202,6 @@ NEW = {
   "StepCounterHook": {"log": "a progress bar shows the rate already"},
   "SummarySaverHook": {"tensors": "names of what to write; it comes first"},
   "GlobalStepWaiterHook": {"poll_secs": "for tests that do not wait"},
-  "RunConfig": {"deterministic": "the same bits in every run"},
   "EvalSpec": {"every_checkpoint": "an evaluator beside may miss none"},
   "Estimator.evaluate": {"untrained": "asks for the initial values"},
   "Estimator.predict": {"untrained": "asks for the initial values"},

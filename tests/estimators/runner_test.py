@@ -1,13 +1,10 @@
-import os
-import signal
-import threading
 import types
 
 import tensorflow as tf
 from absl.testing import parameterized
 
 from estimators.hooks import Hook
-from estimators.runner import BlockTimer, Interruption, Run, TrainingRun, loop
+from estimators.runner import BlockTimer, Run, TrainingRun, loop
 from tests.estimators.toys import RecordingHook
 
 
@@ -145,52 +142,6 @@ class TrainingRunTest(tf.test.TestCase):
       self.run_.loss = loss
       self.assertIsNone(self.run_.save_checkpoint())
     self.assertEmpty(self.saved)
-
-
-class InterruptionTest(parameterized.TestCase, tf.test.TestCase):
-  @parameterized.parameters(
-    (signal.SIGTERM, SystemExit, 143), (signal.SIGINT, KeyboardInterrupt, None)
-  )
-  def test_a_signal_asks_to_stop(self, number, error, code):
-    before = signal.getsignal(number)
-    estimator = types.SimpleNamespace(latest_checkpoint=lambda: "ckpt-3")
-    run = Run(estimator, "train", 3, None, None)
-    interruption = Interruption(run)
-    with interruption.watched():
-      os.kill(os.getpid(), number)
-      self.assertTrue(run.stop_requested)
-      self.assertEqual(interruption.signal, number)
-      # A second signal has its usual effect.
-      self.assertIs(signal.getsignal(number), before)
-    self.assertIs(signal.getsignal(number), before)
-    with self.assertLogs("tensorflow", "WARNING") as logs:
-      with self.assertRaises(error) as raised:
-        interruption.leave()
-    self.assertEqual(getattr(raised.exception, "code", None), code)
-    self.assertIn("after step 3", logs.output[0])
-    self.assertIn("ckpt-3", logs.output[0])
-
-  def test_without_a_signal_all_is_as_before(self):
-    before = signal.getsignal(signal.SIGTERM)
-    interruption = Interruption(Run(None, "train", 0, None, None))
-    with self.assertRaises(ZeroDivisionError), interruption.watched():
-      self.assertIsNot(signal.getsignal(signal.SIGTERM), before)
-      raise ZeroDivisionError
-    self.assertIs(signal.getsignal(signal.SIGTERM), before)
-    self.assertIsNone(interruption.signal)
-
-  def test_other_threads_cannot_watch(self):
-    seen = []
-
-    def train():
-      with Interruption(Run(None, "train", 0, None, None)).watched():
-        seen.append(signal.getsignal(signal.SIGTERM))
-
-    before = signal.getsignal(signal.SIGTERM)
-    thread = threading.Thread(target=train)
-    thread.start()
-    thread.join()
-    self.assertEqual(seen, [before])
 
 
 if __name__ == "__main__":
