@@ -10,7 +10,7 @@ import os
 
 import tensorflow as tf
 
-from estimators import atomic_files, checkpoint_files
+from estimators import atomic_files, checkpoint_files, op_errors
 from estimators.checkpoint_files import newest, step_of
 from estimators.checkpoint_reader import INPUT, Reader
 from estimators.objects import raw
@@ -63,9 +63,9 @@ class Saver:
       checkpoint_files.remove_unfinished(f"{self._prefix}-{step}")
       raise OSError(
         f"the checkpoint of step {step} must be written into "
-        f"{self._model_dir}, but that failed: {error}. Make room there, and "
-        "start the same command again: it goes on from the newest checkpoint, "
-        f"{newest(self._model_dir)}, which is whole."
+        f"{self._model_dir}, but that failed: {op_errors.reason(error)}. Make "
+        "room there, and start the same command again: it goes on from the "
+        f"newest checkpoint, {newest(self._model_dir)}."
       ) from error
 
   def not_finite(self):

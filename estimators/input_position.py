@@ -1,12 +1,11 @@
 """Where in the input training is: a part of every training checkpoint."""
 
 import contextlib
-import re
 import tempfile
 
 import tensorflow as tf
 
-from estimators import checkpoint_files
+from estimators import checkpoint_files, op_errors
 from estimators.checkpoint_reader import INPUT, SUFFIX
 
 _logger = tf.get_logger()
@@ -102,13 +101,13 @@ class InputPosition:
       try:
         tf.train.Checkpoint(iterator=plain).write(f"{folder}/trial")
       except _CANNOT_SAVE as error:
-        if _draws(_cause(error)):
+        if _draws(op_errors.reason(error)):
           self._count_only(error)
 
   def _count_only(self, error):
     """Leaves the iterator's state out of checkpoints, as saving it failed."""
     self.saves_state = False
-    cause = _cause(error)
+    cause = op_errors.reason(error)
     _logger.warning(
       "The position of the input cannot be saved (%s), so a restart will read "
       "again, and drop, the batches already read. %s",
@@ -208,12 +207,6 @@ class InputPosition:
   def _fingerprint(self):
     size = int(self._dataset.cardinality())
     return f"{size} batches of {self._dataset.element_spec}"
-
-
-def _cause(error):
-  """Returns TensorFlow's reason why it cannot save an iterator, one line."""
-  line = error.message.split("\n")[0]
-  return re.sub(r"^\{\{.*?\}\} |\.? *\[Op:.*$", "", line)
 
 
 def _draws(cause):

@@ -1,5 +1,6 @@
 """One call of `Estimator.train`: its hooks, its loop and its end."""
 
+import contextlib
 import math
 import os
 
@@ -13,6 +14,7 @@ from estimators import (
   divergence,
   fetches,
   lockstep,
+  op_errors,
   summaries,
   training_status,
 )
@@ -62,7 +64,11 @@ def train(
   status = training_status.Status(run)
   interruption = Interruption(run)
   try:
-    with together.watched(), interruption.watched():
+    with (
+      together.watched(),
+      _full_disk_named(estimator.model_dir),
+      interruption.watched(),
+    ):
       together.begin(run, interruption)
       has_more = _loop(run, loaded, plan, together, hooks, limit, interruption)
       _check_trained(run, together.is_restored(), has_more)
@@ -70,21 +76,39 @@ def train(
       for hook in hooks:
         with interruption.breaking_off():
           hook.end(run)
+      run.writer.flush()
       together.agree(0)
       _end_after_signal(run, together)
     run.divergence.clear()
     status.end()
   except BaseException as error:
     status.end(error)
+    with contextlib.suppress(tf.errors.OpError):  # The first error counts.
+      run.writer.flush()
     raise
   finally:
     loaded.training = False
-    run.writer.flush()
     for hook in hooks:
       if isinstance(hook, ProgressHook):
         hook.close()
   if run.steps:
     _logger.info("Loss for final step: %s.", np.float32(run.loss))
+
+
+@contextlib.contextmanager
+def _full_disk_named(model_dir):
+  """Makes a clear error of what TensorFlow says when the disk is full."""
+  try:
+    yield
+  except tf.errors.OpError as error:
+    if not op_errors.is_full_disk(error):
+      raise
+    raise OSError(
+      f"the events of training must be written into {model_dir}, but there is "
+      f"no room: {op_errors.reason(error)}. Make room, and start the same "
+      "command again: it goes on from the newest checkpoint, "
+      f"{checkpoints.newest(model_dir)}."
+    ) from error
 
 
 def _start(estimator, loaded, plan, together, path, listeners):
