@@ -4,15 +4,16 @@ import re
 
 
 def reason(error):
-  """Returns the first lines of an error's text, without TensorFlow's names.
+  """Returns the first line of an error's text, without TensorFlow's names.
 
   Args:
     error: an exception, perhaps a `tf.errors.OpError`.
   """
   text = getattr(error, "message", None) or str(error)
   # What came up in a graph begins with where the graph was made.
-  text = re.sub(r"^Graph execution error:.*?\n\n(?=\S)", "", text, flags=re.S)
-  line = text.split("\n")[0]
+  where = ("Graph execution error", "Detected at node", " ")
+  lines = [s for s in text.split("\n") if s and not s.startswith(where)]
+  line = lines[0] if lines else text
   return re.sub(r"^\{\{.*?\}\} |\.? *\[Op:.*$", "", line)
 
 

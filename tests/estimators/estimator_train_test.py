@@ -162,7 +162,8 @@ class ReportsTest(TrainTest):
     loss = lines[-1].removeprefix("Loss for final step: ").removesuffix(".")
     self.assertAllClose(float(loss), (3 * w - 0) ** 2)
     self.assertRegex(lines.pop(-2), r"^loss = .*, step = 2 \(\d+\.\d{3} sec\)$")
-    self.assertRegex(lines.pop(-2), r"^global_step/sec: [\d.e+]+$")
+    # Events are written before a checkpoint, after which no step comes again.
+    self.assertRegex(lines.pop(-5), r"^global_step/sec: [\d.e+]+$")
     self.assertEqual(
       lines[:-1],
       [
@@ -302,8 +303,9 @@ class CheckpointsTest(TrainTest):
     input_fn = toys.input_of(X, np.float32(Y), repeat=True)
     for _ in range(2):
       estimator.train(input_fn, [hook], steps=4, saving_listeners=[Listener()])
-    # The second call begins where the first one has saved.
-    self.assertEqual(saved, [0, 3, 4, 7, 8])
+    # The second call begins where the first one has saved, and goes on as one
+    # that was not stopped.
+    self.assertEqual(saved, [0, 3, 4, 6, 8])
 
 
 class HooksTest(TrainTest):
@@ -393,7 +395,7 @@ class HooksTest(TrainTest):
       calls[first:],
       ["loss", "training"]
       # The step with the infinite loss: neither saved nor logged.
-      + ["chief", "global_step/sec:", "user", "Model"],
+      + ["global_step/sec:", "chief", "user", "Model"],
     )
     self.assertEqual(calls[first - 2 : first], ["chief", "user"])
     self.assertEqual(calls[first - 4], "Saving")

@@ -15,6 +15,18 @@ class ReasonTest(unittest.TestCase):
     )
     self.assertNotRegex(op_errors.reason(raised.exception), r"\[Op:|\{\{")
 
+  def test_in_a_graph(self):
+    @tf.function
+    def check(x):
+      return tf.debugging.check_numerics(x, "the weights")
+
+    with self.assertRaises(tf.errors.InvalidArgumentError) as raised:
+      check(tf.constant(float("nan")))
+    self.assertIn("Detected at node", raised.exception.message)
+    self.assertEqual(
+      op_errors.reason(raised.exception), "the weights : Tensor had NaN values"
+    )
+
   def test_others_stay_as_they_are(self):
     self.assertEqual(
       op_errors.reason(OSError(28, "No space left", "a")),
