@@ -102,6 +102,30 @@ class Blocks:
     kind = "train endlessly" if endless else "train"
     return self._kept((kind, plan, names, writer), make)
 
+  def step(self, plan, update=None):
+    """Returns a function of a batch that takes one training step.
+
+    It is traced anew, and not kept: for looking into a step.
+
+    Args:
+      plan: the `Plan` of the input.
+      update: what is done with a `Minimize` instead of applying it: function
+        of (model, the `Minimize`, its scaled loss, a persistent tape, None)
+        that is called on each replica and returns a structure of tensors.
+
+    Returns:
+      A function that returns what `update` has returned on the first replica,
+      a list with an item for each `Minimize`.
+    """
+
+    def step(batch):
+      how = update or _apply
+      return _train_step(self._model, batch, frozenset(), None, None, how)[
+        "updates"
+      ]
+
+    return _traced(step, plan.element_spec)
+
   def evaluate(self, plan, names=frozenset(), writer=None):
     """Returns (function of a block of evaluation steps, its first state).
 
@@ -191,8 +215,14 @@ class Blocks:
 # One step.
 
 
-def _train_step(model, batch, names, writer, parts):
-  """Takes one training step; returns its loss, size and fetched tensors."""
+def _train_step(model, batch, names, writer, parts, apply=None):
+  """Takes one training step; returns its loss, size and fetched tensors.
+
+  Args:
+    apply: what applies a `Minimize`, `_apply` if None; what it returns on the
+      first replica is among the results, as `updates`.
+  """
+  apply = apply or _apply
   step = model.objects.global_step.read_value()
   every = model.config.save_summary_steps
   moves = []
@@ -209,8 +239,10 @@ def _train_step(model, batch, names, writer, parts):
       ]
     # Before the step, since with it the schedule goes on.
     rates = [tf.identity(u.optimizer.learning_rate) for u in updates(spec)]
-    for update, loss in zip(updates(spec), losses, strict=True):
-      _apply(model, update, loss, tape, parts)
+    applied = [
+      apply(model, update, loss, tape, parts)
+      for update, loss in zip(updates(spec), losses, strict=True)
+    ]
     moves[:] = averages(spec)  # The same on each replica.
     loss = tf.cast(spec.loss, tf.float32) * weight
     return {
@@ -218,6 +250,7 @@ def _train_step(model, batch, names, writer, parts):
       "fetched": fetch(spec, names),
       "rates": rates,
       "size": replicas.global_batch_size(batch),
+      "updates": applied,
     }
 
   record = tf.equal(step % every, 0) if every else False
@@ -239,7 +272,16 @@ def _train_step(model, batch, names, writer, parts):
     size = replicas.join(model.strategy, result["size"], per_example=False)
   else:
     size = replicas.batch_size(batch)
-  return {"loss": loss, "examples": size, "fetched": result["fetched"]}
+  first = tf.nest.map_structure(
+    lambda value: replicas.join(model.strategy, value, per_example=False),
+    result["updates"],
+  )
+  return {
+    "loss": loss,
+    "examples": size,
+    "fetched": result["fetched"],
+    "updates": first,
+  }
 
 
 def _with_its_summaries(strategy, step):
@@ -267,18 +309,7 @@ def _apply(model, update, loss, tape, parts):
   Keras sums the gradients over the replicas when it applies them. To clip the
   global gradient it must be summed before; then each replica gives its share.
   """
-  variables = model.variables_of(update)
-  gradients = tape.gradient(loss, [raw(v) for v in variables])
-  pairs = [
-    (g, v) for g, v in zip(gradients, variables, strict=True) if g is not None
-  ]
-  if not pairs:
-    raise ValueError(
-      "the loss given to minimize depends on none of the variables "
-      f"{[v.name for v in variables]}, so there is no gradient; compute it "
-      "from the output of the @once network."
-    )
-  gradients, variables = map(list, zip(*pairs, strict=True))
+  gradients, variables = gradients_of(model, update, loss, tape)
   gradients = replicas.of_real_rows(parts, gradients)
   if update.summarize_gradients:
     _write_gradients(model, update.optimizer, gradients, variables)
@@ -301,6 +332,31 @@ def _apply(model, update, loss, tape, parts):
   if clipped or clips_itself:
     gradients = replicas.share(model.strategy, gradients)
   update.optimizer.apply(gradients, variables)
+  return ()
+
+
+def gradients_of(model, update, loss, tape):
+  """Returns the gradients of a `Minimize` on a replica, and their variables.
+
+  Args:
+    model: a `Model`.
+    update: the `Minimize`.
+    loss: scalar, its loss.
+    tape: `tf.GradientTape` that has seen it.
+  """
+  variables = model.variables_of(update)
+  gradients = tape.gradient(loss, [raw(v) for v in variables])
+  pairs = [
+    (g, v) for g, v in zip(gradients, variables, strict=True) if g is not None
+  ]
+  if not pairs:
+    raise ValueError(
+      "the loss given to minimize depends on none of the variables "
+      f"{[v.name for v in variables]}, so there is no gradient; compute it "
+      "from the output of the @once network."
+    )
+  gradients, variables = map(list, zip(*pairs, strict=True))
+  return gradients, variables
 
 
 def _write_norm(norm):

@@ -19,6 +19,7 @@ from estimators import (
   log,
   prediction,
   receivers,
+  replay,
   training,
   training_lock,
   warm_start,
@@ -243,6 +244,8 @@ class Estimator:
 
   def _train(self, input_fn, hooks, listeners, steps, max_steps):
     """Trains, with arguments that were checked."""
+    if replay.asked():
+      replay.asked().check(self.model_dir)
     if self._is_reached(self._checkpoint_to_go_on_from(), max_steps):
       return
     self._refuse_to_train()

@@ -15,6 +15,7 @@ from estimators import (
   fetches,
   lockstep,
   op_errors,
+  replay,
   summaries,
   training_status,
 )
@@ -248,6 +249,8 @@ def _loop(run, loaded, plan, together, hooks, limit, interruption):
     together.after_block()
     return steps, has_more, state["fetched"]
 
+  if replay.asked():
+    replay.asked().take(run, loaded, plan, take_steps, limit)
   for hook in hooks:
     with interruption.breaking_off():
       hook.begin(run)
