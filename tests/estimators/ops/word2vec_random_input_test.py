@@ -10,7 +10,7 @@ import tensorflow as tf
 from estimators.ops import word2vec
 from tests.estimators.ops.random_input import REFUSALS, some_mutated
 
-CALLS = 400
+CALLS = int(os.environ.get("OPS_RANDOM_CALLS", 400))
 VOCAB_SIZE = 11
 DIM = 5
 
