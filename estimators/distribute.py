@@ -108,6 +108,13 @@ def _checked_num_gpus(num_gpus):
   found = len(tf.config.list_physical_devices("GPU"))
   if num_gpus is None:
     return found
+  if num_gpus and not found:
+    raise ValueError(
+      f"num_gpus must be 0 to 0, as TensorFlow finds no GPU here, but is "
+      f"{num_gpus}; leave it out to take the CPU, or see to the driver, "
+      "CUDA_VISIBLE_DEVICES, and a TensorFlow with CUDA (pip install "
+      "'tensorflow[and-cuda]')."
+    )
   if not 0 <= num_gpus <= found:
     raise ValueError(
       f"num_gpus must be 0 to {found}, as many as TensorFlow finds here, but "

@@ -4,7 +4,7 @@ import time
 
 import tensorflow as tf
 
-from estimators import cluster
+from estimators import cluster, training_lock
 from estimators import hooks as hooks_lib
 from estimators.continuous_evaluation import evaluate_continuously
 from estimators.estimator import Estimator
@@ -54,11 +54,12 @@ def train_and_evaluate(estimator, train_spec, eval_spec):
     return None, None
   evaluations = [Evaluation(estimator, spec) for spec in specs]
   listener = _EvaluatingListener(evaluations, train_spec.max_steps)
-  _train(estimator, train_spec, [listener])
-  path = estimator.latest_checkpoint()
-  if path is not None:
-    for evaluation in evaluations:
-      evaluation.evaluate(path, lambda: True)
+  with training_lock.kept(estimator):
+    _train(estimator, train_spec, [listener])
+    path = estimator.latest_checkpoint()
+    if path is not None:
+      for evaluation in evaluations:
+        evaluation.evaluate(path, lambda: True)
   return results_of(evaluations, eval_spec)
 
 

@@ -63,16 +63,24 @@ def held(model_dir):
 
 
 @contextlib.contextmanager
-def kept(model_dir):
-  """Holds the lock of a model_dir over several calls of `train`, one by one.
+def kept(estimator):
+  """Holds the lock over several calls of an Estimator's `train`, one by one.
 
-  It is for what a program does between and around them; what it calls in this
-  thread finds the lock held.
+  It is for what a program does around and between them; what it calls in this
+  thread finds the lock held. Where the process writes nothing, as one of
+  several workers, nothing is held.
 
-  Args, Raises: as for `held`.
+  Args:
+    estimator: the Estimator.
+
+  Raises:
+    ModelDirInUseError, OSError: as for `held`.
   """
-  with contextlib.closing(_Lock(model_dir)) as lock:
-    locks = _kept.get() | {os.path.realpath(model_dir): lock}
+  if not estimator.writes:
+    yield
+    return
+  with contextlib.closing(_Lock(estimator.model_dir)) as lock:
+    locks = _kept.get() | {os.path.realpath(estimator.model_dir): lock}
     token = _kept.set(locks)
     try:
       yield
@@ -81,7 +89,7 @@ def kept(model_dir):
 
 
 def check_writable(folder, purpose):
-  """Makes a folder when it is missing, and makes sure that it can be written.
+  """Makes sure that a folder can be written, or made when it is missing.
 
   Args:
     folder: str.
@@ -90,12 +98,19 @@ def check_writable(folder, purpose):
   Raises:
     OSError: it cannot be written, or is none.
   """
-  probe = os.path.join(folder, f".probe-{os.getpid()}")
+  above = os.path.abspath(folder)
+  while not os.path.lexists(above):
+    above = os.path.dirname(above)
   with _clear_errors(folder, purpose):
-    os.makedirs(folder, exist_ok=True)
-    with open(probe, "wb") as stream:
-      stream.write(b"probe")
-    os.remove(probe)
+    if os.path.exists(folder):
+      probe = os.path.join(folder, f".probe-{os.getpid()}")
+      with open(probe, "wb") as stream:
+        stream.write(b"probe")
+      os.remove(probe)
+    elif not os.path.isdir(above):
+      raise NotADirectoryError(errno.ENOTDIR, f"{above} is no folder")
+    elif not os.access(above, os.W_OK | os.X_OK):
+      raise PermissionError(errno.EACCES, f"{above} may not be written")
 
 
 class _Lock:

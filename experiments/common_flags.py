@@ -4,11 +4,17 @@ import contextlib
 import dataclasses
 import functools
 import os
+import signal
 import sys
 
 from absl import flags, logging
 
-from estimators import RunConfig, distribution_strategy
+from estimators import (
+  ModelDirInUseError,
+  RunConfig,
+  distribution_strategy,
+  training_lock,
+)
 from estimators.distribute import STRATEGIES
 
 FLAGS = flags.FLAGS
@@ -154,10 +160,15 @@ def run_config(config, **fields):
   """Returns the RunConfig of a run; call it first, as `distribution`.
 
   Args:
-    config: a Config with the fields model_dir, seed, save_checkpoints_steps,
-      distribution_strategy, num_gpus, deterministic and overwrite_config.
+    config: a Config with the fields model_dir, export_dir, seed,
+      save_checkpoints_steps, distribution_strategy, num_gpus, deterministic and
+      overwrite_config.
     **fields: further fields of RunConfig; save_checkpoints_steps, when it is
       given, takes the place of save_checkpoints_secs.
+
+  Raises:
+    ValueError: as for `distribution`.
+    OSError: model_dir or export_dir cannot be written.
   """
   settings = RunConfig(
     model_dir=config.model_dir,
@@ -167,6 +178,10 @@ def run_config(config, **fields):
     **fields,
     **distribution(config),
   )
+  if settings.is_chief:
+    for name in ("model_dir", "export_dir"):
+      if getattr(config, name) is not None:
+        training_lock.check_writable(getattr(config, name), f"--{name}")
   if config.save_checkpoints_steps is None:
     return settings
   return settings.replace(save_checkpoints_steps=config.save_checkpoints_steps)
@@ -174,16 +189,21 @@ def run_config(config, **fields):
 
 @contextlib.contextmanager
 def mistakes_in_one_line(name):
-  """Ends the program with the text of a ValueError, or of a missing file's.
+  """Ends the program with the text of a mistake, or with 130 after Ctrl-C.
 
-  Its traceback is logged for those who ask: --verbosity=1.
+  That is a ValueError, what the system says of files, or a model_dir where
+  another process trains. Its traceback is logged for those who ask:
+  --verbosity=1.
 
   Args:
     name: str, of the experiment; it stands before the text.
   """
   try:
     yield
-  except (ValueError, FileNotFoundError) as error:
+  except KeyboardInterrupt:
+    print(f"{name}: stopped by Ctrl-C.", file=sys.stderr)
+    sys.exit(128 + signal.SIGINT)
+  except (ValueError, OSError, ModelDirInUseError) as error:
     logging.debug("The place of the mistake:", exc_info=True)
     sys.exit(f"{name}: {error}")
 

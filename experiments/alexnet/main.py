@@ -96,13 +96,11 @@ def _timed(config):
 
 def main(argv):
   del argv
-  try:
+  with common_flags.mistakes_in_one_line("alexnet"):
     config = config_from_flags(FLAGS)
     if config.csv_file:
       report.prepare(config.csv_file)  # A mistake is told before the long run.
-  except (ValueError, OSError) as error:
-    sys.exit(f"alexnet: {error}")
-  rows = run(config)
+    rows = run(config)
   print(json.dumps({"model": "alexnet", "passes": rows}), flush=True)
   problems = self_test.problems(rows) if config.self_test else []
   for problem in problems:

@@ -13,6 +13,7 @@ import time
 
 from absl import app, flags
 
+from estimators import training_lock
 from experiments import common_flags
 from experiments.census import inputs, serving, weights
 from experiments.census.config import DEFAULTS, Config, config_of
@@ -94,7 +95,8 @@ def run(config):
     remove(config.model_dir)
   estimator = estimator_of(config, run_config)
   start = time.perf_counter()
-  epoch, results = train(estimator, config, splits)
+  with training_lock.kept(estimator):
+    epoch, results = train(estimator, config, splits)
   if not run_config.is_chief:
     return None
   metrics = {
@@ -176,6 +178,7 @@ def remove(model_dir):
 
   Raises:
     ValueError: it has files, but not those of a run.
+    ModelDirInUseError: a run is under way there.
   """
   if model_dir is None or not os.path.isdir(model_dir):
     return
@@ -186,7 +189,8 @@ def remove(model_dir):
       f"config.json, but {model_dir} has {sorted(files)[:5]}; remove it "
       "yourself, or name another model_dir."
     )
-  shutil.rmtree(model_dir)
+  with training_lock.held(model_dir):
+    shutil.rmtree(model_dir)
 
 
 def _steps_done(estimator):
@@ -197,8 +201,9 @@ def _steps_done(estimator):
 
 def main(argv):
   del argv
-  config = config_from_flags(FLAGS)
-  metrics = run(config)
+  with common_flags.mistakes_in_one_line("census"):
+    config = config_from_flags(FLAGS)
+    metrics = run(config)
   if metrics is None:
     return 0
   print(json.dumps(metrics), flush=True)

@@ -97,8 +97,9 @@ def run(config):
 
 def main(argv):
   del argv
-  config = config_from_flags(FLAGS)
-  metrics = run(config)
+  with common_flags.mistakes_in_one_line("mnist"):
+    config = config_from_flags(FLAGS)
+    metrics = run(config)
   if metrics is None:
     return 0
   print(json.dumps(metrics), flush=True)

@@ -11,6 +11,7 @@ import math
 
 from absl import app, flags
 
+from estimators import training_lock
 from experiments.ptb import inputs, options, serving, vocabulary
 from experiments.ptb.model import EpochSchedule
 from experiments.ptb.reports import EpochReport
@@ -38,12 +39,13 @@ def run(config):
   # All of them before training: a text may be too short.
   input_fns = inputs.input_fns(corpus, config)
   steps_per_epoch = inputs.steps_per_epoch(corpus, config)
-  vocabulary.write(settings.model_dir, corpus.vocabulary)
   estimator = options.estimator_of(
     config, settings, corpus, steps_per_epoch, sample_words=SAMPLE_WORDS
   )
   report = EpochReport(steps_per_epoch, config.batch_size * config.num_steps)
-  metrics = _train(config, estimator, input_fns, report)
+  with training_lock.kept(estimator):
+    vocabulary.write(settings.model_dir, corpus.vocabulary)
+    metrics = _train(config, estimator, input_fns, report)
   tester = options.estimator_of(
     config, settings, corpus, steps_per_epoch, batch_size=1
   )

@@ -10,7 +10,6 @@ import contextlib
 import dataclasses
 import json
 import os
-import sys
 import tempfile
 
 import tensorflow as tf
@@ -131,20 +130,21 @@ def _with_text(config):
 
 
 def prepare(config):
-  """Reads the text, and sees to it that model_dir fits it.
+  """Reads the text.
 
   Returns:
     (`inputs.Text`, Estimator).
 
   Raises:
-    ValueError, OSError, tf.errors.OpError: what the user gave cannot be.
+    ValueError, OSError: what the user gave cannot be.
   """
   common_flags.distribution(config)  # Before TensorFlow reads the text.
-  text = inputs.load(config)
+  try:
+    text = inputs.load(config)
+  except tf.errors.OpError as error:
+    raise ValueError(common.plain_message(error)) from error
   _print_text(config, text)
-  estimator = estimator_of(config, text)
-  training.prepare(estimator, text)
-  return text, estimator
+  return text, estimator_of(config, text)
 
 
 def finish(config, text, estimator):
@@ -222,17 +222,12 @@ def _export(config, estimator):
 
 def main(argv):
   del argv
-  with contextlib.ExitStack() as stack:
-    try:
-      config = config_from_flags(FLAGS)
-      if not config.self_test and inputs.files(config)[0] is None:
-        print(NOT_SPECIFIED)
-        return 1
-      config = stack.enter_context(_with_text(config))
-      prepared = prepare(config)
-    except (ValueError, OSError, tf.errors.OpError) as error:
-      sys.exit(f"word2vec: {common.plain_message(error)}")
-    metrics = finish(config, *prepared)
+  with common_flags.mistakes_in_one_line("word2vec"):
+    config = config_from_flags(FLAGS)
+    if not config.self_test and inputs.files(config)[0] is None:
+      print(NOT_SPECIFIED)
+      return 1
+    metrics = run(config)
   if metrics is None:
     return 0
   print(json.dumps(metrics), flush=True)

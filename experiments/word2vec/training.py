@@ -2,7 +2,7 @@
 
 import os
 
-from estimators import config_file
+from estimators import config_file, training_lock
 from experiments.word2vec import (
   basic_reports,
   inputs,
@@ -38,7 +38,7 @@ def prepare(estimator, text):
 
 
 def train(estimator, config, text):
-  """Trains to the end, and evaluates on the way where there are questions.
+  """Prepares model_dir, trains to the end, and evaluates where it can.
 
   A run that was broken off goes on: within an epoch too, with the same bits
   where nothing is racy.
@@ -50,17 +50,25 @@ def train(estimator, config, text):
 
   Returns:
     (`reports.Meter` of the training, results of the last evaluation or None).
+
+  Raises:
+    ValueError: the model there was trained on another text, or otherwise.
   """
   meter = reports.Meter()
+  with training_lock.kept(estimator):
+    prepare(estimator, text)
+    results = _train(estimator, config, text, meter)
+  return meter, results
+
+
+def _train(estimator, config, text, meter):
   hooks = [meter, reports.Summaries(config.summary_interval, meter)]
   if config.model == "basic":
-    results = _train_basic(estimator, config, text, hooks)
-  else:
-    hooks.append(
-      reports.ProgressLine(config.statistics_interval, meter, text.num_words)
-    )
-    results = _train_epochs(estimator, config, text, hooks)
-  return meter, results
+    return _train_basic(estimator, config, text, hooks)
+  hooks.append(
+    reports.ProgressLine(config.statistics_interval, meter, text.num_words)
+  )
+  return _train_epochs(estimator, config, text, hooks)
 
 
 def words_done(estimator):

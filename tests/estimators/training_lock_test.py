@@ -95,7 +95,7 @@ class LockTest(tf.test.TestCase):
     estimator = line(self.folder).train(FIVE, [Calls(calls)])
     self.assertEqual(calls.call_count, 5)
     # Kept, it stays from one call to the next, but not for two at once.
-    with kept(self.folder):
+    with kept(estimator):
       estimator.train(FIVE, [Calls(calls)])
       estimator.train(FIVE)
       self.assertIn(FILE, os.listdir(self.folder))
@@ -103,10 +103,18 @@ class LockTest(tf.test.TestCase):
     self.assertNotIn(FILE, os.listdir(self.folder))
 
   def test_an_error_lets_go(self):
-    for manager in (held, kept, held):
-      with self.assertRaises(ZeroDivisionError), manager(self.folder):
-        raise ZeroDivisionError
+    estimator = line(self.folder)
+    for _ in range(2):
+      for lock in (held(self.folder), kept(estimator)):
+        with self.assertRaises(ZeroDivisionError), lock:
+          self.assertEqual(os.listdir(self.folder), [FILE])
+          raise ZeroDivisionError
     self.assertEmpty(os.listdir(self.folder))
+
+  def test_who_writes_nothing_holds_nothing(self):
+    worker = mock.Mock(writes=False, model_dir=self.folder)
+    with kept(worker), kept(worker):
+      self.assertEmpty(os.listdir(self.folder))
 
   def test_a_file_that_its_holder_has_just_removed_is_no_lock(self):
     flock, stats = training_lock.fcntl.flock, []
@@ -131,8 +139,11 @@ class LockTest(tf.test.TestCase):
       ):
         with held(folder):
           pass
-      with self.assertRaisesRegex(OSError, "^the export must be .* is not"):
-        training_lock.check_writable(folder, "the export")
+    for folder in (file, os.path.join(file, "below")):
+      with self.assertRaisesRegex(
+        NotADirectoryError, f"^it must be a folder that .* but {folder} is not"
+      ):
+        training_lock.check_writable(folder, "it")
     with mock.patch.object(
       training_lock.os, "pwrite", side_effect=OSError(errno.ENOSPC, "is full")
     ):
@@ -148,9 +159,14 @@ class LockTest(tf.test.TestCase):
       line(self.folder).train(FIVE)
 
   def test_what_is_checked_stays_empty(self):
-    folder = os.path.join(self.folder, "a", "b")
-    training_lock.check_writable(folder, "it")
-    self.assertEmpty(os.listdir(folder))
+    for names in ((), ("a", "b")):
+      training_lock.check_writable(os.path.join(self.folder, *names), "it")
+    self.assertEmpty(os.listdir(self.folder))
+    with mock.patch.object(training_lock.os, "access", return_value=False):
+      with self.assertRaisesRegex(
+        PermissionError, f"{self.folder} may not be written.; see to its perm"
+      ):
+        training_lock.check_writable(os.path.join(self.folder, "a"), "it")
 
 
 class NoLocksTest(tf.test.TestCase):

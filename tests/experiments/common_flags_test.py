@@ -1,10 +1,13 @@
+import contextlib
 import dataclasses
+import io
 import os
 from unittest import mock
 
 from absl import flags
 from absl.testing import absltest
 
+from estimators import ModelDirInUseError
 from experiments import common_flags
 
 
@@ -80,6 +83,7 @@ class CommonFlagsTest(absltest.TestCase):
       model_dir: str = "/m"
       seed: int = 3
       save_checkpoints_steps: int | None = None
+      export_dir: str | None = None
       deterministic: bool = True
       overwrite_config: bool = True
 
@@ -106,6 +110,24 @@ class CommonFlagsTest(absltest.TestCase):
     with self.assertRaisesRegex(ValueError, "off then.*=0; give --distr"):
       common_flags.run_config(Config("off", num_gpus=0))
 
+  def test_folders_that_cannot_be_written(self):
+    file = os.path.abspath(__file__)
+    for name in ("model_dir", "export_dir"):
+      config = mock.Mock(
+        distribution_strategy="off",
+        num_gpus=None,
+        seed=1,
+        model_dir=None,
+        export_dir=None,
+        deterministic=False,
+        overwrite_config=False,
+      )
+      setattr(config, name, file + "/below")
+      with self.assertRaisesRegex(
+        OSError, f"^--{name} must be a folder .* but {file}/below is not"
+      ):
+        common_flags.run_config(config)
+
   def test_one_process_of_a_cluster_evaluates(self):
     @dataclasses.dataclass
     class Config:
@@ -122,13 +144,20 @@ class CommonFlagsTest(absltest.TestCase):
       )
 
   def test_mistakes_end_the_program_with_their_text(self):
-    for error in (ValueError, FileNotFoundError):
+    for error in (ValueError, FileNotFoundError, ModelDirInUseError):
       with self.assertRaisesRegex(SystemExit, "^mnist: no file x$"):
         with common_flags.mistakes_in_one_line("mnist"):
           raise error("no file x")
     with self.assertRaisesRegex(TypeError, "^x$"):
       with common_flags.mistakes_in_one_line("mnist"):
         raise TypeError("x")
+    with (
+      contextlib.redirect_stderr(io.StringIO()) as told,
+      self.assertRaisesRegex(SystemExit, "^130$"),
+      common_flags.mistakes_in_one_line("mnist"),
+    ):
+      raise KeyboardInterrupt
+    self.assertEqual(told.getvalue(), "mnist: stopped by Ctrl-C.\n")
 
   def test_the_global_flags_stay_as_they_are(self):
     parse()

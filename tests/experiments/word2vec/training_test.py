@@ -29,7 +29,6 @@ def train(settings, **changes):
   config = published(**defaults | settings | changes)
   text = inputs.load(config)
   estimator = model.estimator_of(config, text)
-  training.prepare(estimator, text)
   with contextlib.redirect_stdout(io.StringIO()) as out:
     meter, _ = training.train(estimator, config, text)
   return estimator, meter, out.getvalue()
