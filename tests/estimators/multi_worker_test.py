@@ -220,6 +220,7 @@ class MultiWorkerTest(parameterized.TestCase, tf.test.TestCase):
     ("fail", 1, (1, 1), 4),
     ("term", 1, (143, 143), 5),
     ("term", 0, (143, 143), 5),
+    ("term_within", 0, (143, 143), 5),
   )
   @pytest.mark.slow
   def test_an_end_of_one_worker(self, event, index, codes, saved):
@@ -236,7 +237,7 @@ class MultiWorkerTest(parameterized.TestCase, tf.test.TestCase):
       self.assert_ended(others.ended(), 0, 0)
     self.assert_ended(results, *codes)
     other = results[1 - index][1]
-    if event != "term":
+    if not event.startswith("term"):
       self.assertIn("WorkerLostError: all 2 workers were needed", other)
       self.assertIn(
         f"newest checkpoint, {self.folder(name)}/model.ckpt-4", other
@@ -248,6 +249,16 @@ class MultiWorkerTest(parameterized.TestCase, tf.test.TestCase):
         os.remove(path)
     self.assert_ended(run({**job, "max_steps": 9}), 0, 0)
     self.assert_same_bits(name, name + "_unbroken")
+
+  @pytest.mark.slow
+  def test_other_settings_of_one_worker_are_refused_in_all(self):
+    job = self.job("seeds", input_fn="whole")
+    self.assert_ended(run({**job, "max_steps": 2}), 0, 0)
+    results = run({**job, "max_steps": 4, "seeds": (7, 8)})
+    self.assert_ended(results, 1, 1)
+    self.assertIn("WorkerLostError: all 2 workers", results[0][1])
+    self.assertIn("tf_random_seed=8 (it began with 7)", results[1][1])
+    self.assertEqual(self.values("seeds")["global_step"], 2)
 
   @pytest.mark.slow
   def test_a_stop_that_one_worker_asks_for(self):

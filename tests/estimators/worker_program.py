@@ -17,7 +17,15 @@ import keras
 import tensorflow as tf
 
 import estimators
-from estimators import Estimator, EstimatorSpec, Hook, ModeKeys, RunConfig, once
+from estimators import (
+  Estimator,
+  EstimatorSpec,
+  Hook,
+  ModeKeys,
+  RunConfig,
+  interruption,
+  once,
+)
 from tests.estimators import toys
 
 BATCH_SIZE = 6
@@ -141,11 +149,19 @@ def send(number):
   return lambda run: os.kill(os.getpid(), number)
 
 
+def end_within_a_hook(run):
+  """Is ended by SIGTERM in what may then be broken off, as an evaluation is."""
+  send(signal.SIGTERM)(run)
+  interruption.check()
+  raise AssertionError("the signal breaks it off")
+
+
 EVENTS = {
   "fail": fail,
   "stay": stay,
   "kill": send(signal.SIGKILL),
   "term": send(signal.SIGTERM),
+  "term_within": end_within_a_hook,
   "freeze": send(signal.SIGSTOP),
   "stop": lambda run: run.request_stop(),
 }
@@ -160,6 +176,7 @@ def train(
   events=(),
   evaluate=False,
   ends=False,
+  seeds=(7, 7),
 ):
   """Trains, and prints what came of it.
 
@@ -172,10 +189,11 @@ def train(
     events: list of (worker, step, name in EVENTS): what happens where and when.
     evaluate: bool, whether to evaluate then.
     ends: bool, whether it is ended by SIGTERM before it trains.
+    seeds: ints, the workers' `tf_random_seed`s.
   """
   config = RunConfig(
     model_dir,
-    tf_random_seed=7,
+    tf_random_seed=seeds[index],
     save_checkpoints_steps=every,
     save_summary_steps=1,
     log_step_count_steps=1,
