@@ -265,7 +265,13 @@ def remove_sums(paths):
 
 def _files(path):
   """Returns the files that hold a checkpoint, but for its checksums."""
-  found = glob.glob(glob.escape(path) + _DATA + "*")
+  # Python would keep a pattern of each checkpoint.
+  folder, name = os.path.split(path)
+  found = [
+    os.path.join(folder, other)
+    for other in os.listdir(folder or ".")
+    if other.startswith(name + _DATA)
+  ]
   return [*sorted(found), *([path + INDEX] if is_there(path) else [])]
 
 

@@ -52,8 +52,7 @@ def evaluate_continuously(estimator, eval_spec, max_steps=None):
 
   Raises:
     TypeError: an argument is of a wrong type.
-    ValueError: two EvalSpecs have the same name, max_steps is not positive, or
-      the file progress.json of an earlier evaluator is damaged.
+    ValueError: two EvalSpecs have the same name, or max_steps is not positive.
   """
   check_type("estimator", estimator, Estimator)
   if max_steps is not None and max_steps <= 0:

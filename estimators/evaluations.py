@@ -1,16 +1,24 @@
 """The evaluations that one EvalSpec asks for, over all restarts."""
 
 import os
+import time
 
 import numpy as np
 import tensorflow as tf
 
-from estimators import atomic_files, checkpoints, interruption
+from estimators import (
+  atomic_files,
+  checkpoints,
+  export_folders,
+  interruption,
+)
 
 _logger = tf.get_logger()
 
 
 _FIELDS = ("step", "results", "exports", "is_exported", "is_final")
+# What is noted when training begins.
+_NOTHING = {"step": -1, "results": {}, "exports": [], "is_exported": True}
 
 
 class Evaluation:
@@ -18,15 +26,13 @@ class Evaluation:
 
   The file progress.json beside the events says what was evaluated last, with
   which results, and exported. Another process goes on from there: what an
-  earlier one evaluated but did not export is exported only. (One that is killed
-  in the instant between the events and the file evaluates that step again.)
+  earlier one evaluated but did not export is exported only. One that is killed
+  between the events and the file evaluates that step again, and one that is
+  killed between an export and the file exports it again, in place of the first.
 
   Args:
     estimator: the Estimator.
     spec: the EvalSpec.
-
-  Raises:
-    ValueError: the file is damaged.
 
   Attributes:
     spec: the EvalSpec.
@@ -41,11 +47,18 @@ class Evaluation:
     self._estimator = estimator
     self._path = os.path.join(estimator.eval_dir(spec.name), "progress.json")
     self._progress = self._read()
+    # Whether another process made the last evaluation, and may have exported.
+    self._is_of_earlier = bool(self._progress)
 
   @property
   def last_step(self):
     """The last step that is done with, -1 when there is none."""
     return self._progress.get("step", -1)
+
+  @property
+  def has_begun(self):
+    """Whether this, or an earlier process, has begun to train or evaluate."""
+    return bool(self._progress)
 
   @property
   def owes_exports(self):
@@ -56,6 +69,11 @@ class Evaluation:
   def is_final(self):
     """Whether the exporters know that the last step was the final one."""
     return self._progress.get("is_final", False)
+
+  @property
+  def time(self):
+    """When the last evaluation ended, in seconds of the clock; None before."""
+    return self._progress.get("time")
 
   def begin(self, step):
     """Notes that training goes on from a step, or begins anew."""
@@ -68,8 +86,10 @@ class Evaluation:
         step,
       )
       self._progress = {}
-    if self._progress:
-      self._note(is_final=False)
+    self._progress = {**_NOTHING, **self._progress}
+    self._note(is_final=False)
+    for exporter in self.spec.exporters:
+      exporter.go_on(self._folder(exporter), step)
 
   def evaluate(self, path, asks_final=lambda: False):
     """Evaluates a checkpoint and exports, as far as that was not done.
@@ -84,6 +104,7 @@ class Evaluation:
     step = checkpoints.step_of(path)
     if step != self.last_step or not self._progress["results"]:
       self._evaluate(path, step)
+      self._is_of_earlier = False
     is_final = asks_final()
     if self.owes_exports or (is_final and not self.is_final):
       if self.results is None:
@@ -101,7 +122,15 @@ class Evaluation:
     )
     self.exports = None
     self._progress = {"step": step, "is_final": False, "is_exported": False}
-    self._note(results=self.results, exports=[None] * len(spec.exporters))
+    self._note(
+      results=self.results,
+      exports=[None] * len(spec.exporters),
+      known={
+        exporter.name: export_folders.names(self._folder(exporter))
+        for exporter in spec.exporters
+      },
+      time=time.time(),
+    )
 
   def skip(self, step):
     """Notes that a step's checkpoint cannot be evaluated."""
@@ -119,17 +148,28 @@ class Evaluation:
     self.exports = list(done)
     for i, exporter in enumerate(self.spec.exporters):
       interruption.check()
-      self.exports[i] = self.exports[i] or exporter.export(
-        estimator=self._estimator,
-        export_path=os.path.join(
-          self._estimator.model_dir, "export", exporter.name
-        ),
-        checkpoint_path=path,
-        eval_result=self.results,
-        is_the_final_export=is_final,
+      self.exports[i] = self.exports[i] or self._exported(
+        exporter, path, is_final
       )
       self._note(exports=self.exports)
     self._note(is_exported=True, is_final=is_final)
+    self._is_of_earlier = False
+
+  def _exported(self, exporter, path, is_final):
+    folder = self._folder(exporter)
+    known = self._progress.get("known", {}).get(exporter.name)
+    if self._is_of_earlier and known is not None:
+      exporter.undo(folder, self.last_step, known)
+    return exporter.export(
+      estimator=self._estimator,
+      export_path=folder,
+      checkpoint_path=path,
+      eval_result=self.results,
+      is_the_final_export=is_final,
+    )
+
+  def _folder(self, exporter):
+    return os.path.join(self._estimator.model_dir, "export", exporter.name)
 
   def _note(self, **fields):
     """Changes the progress, and writes it into the file in one go."""
@@ -139,17 +179,20 @@ class Evaluation:
 
   def _read(self):
     try:
-      with open(self._path) as file:
+      with open(self._path, errors="replace") as file:
         text = file.read()
     except FileNotFoundError:
       return {}
     progress = atomic_files.parsed(text, _FIELDS)
     if progress is None:
-      raise ValueError(
-        f"{self._path} must hold {', '.join(_FIELDS)} in JSON, as an evaluator "
-        f"writes it; got {text[:80]!r}. Remove the file; the evaluations "
-        "then begin anew with the checkpoints that are there."
+      _logger.warning(
+        "%s must hold %s in JSON, as an evaluator writes it, but is damaged: "
+        "%r. The evaluations begin anew with the checkpoints that are there.",
+        self._path,
+        ", ".join(_FIELDS),
+        text[:80],
       )
+      return {}
     return progress
 
 

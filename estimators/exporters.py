@@ -1,16 +1,18 @@
 """Exporters: SavedModels written after evaluations."""
 
 import inspect
-import json
 import math
 import os
-import shutil
 
 import tensorflow as tf
 
-from estimators import atomic_files
+from estimators import atomic_files, export_folders
 
 _logger = tf.get_logger()
+
+_MEMORY = "best.json"
+# More than the checkpoints that training may go back to.
+_REMEMBERED = 100
 
 
 class Exporter:
@@ -37,6 +39,19 @@ class Exporter:
   ):
     """Exports if it is time; returns the path of the SavedModel, or None."""
     raise NotImplementedError
+
+  def go_on(self, export_path, step):
+    """Is called when training goes on from a step: forgets what is later."""
+
+  def undo(self, export_path, step, known):
+    """Removes what a process that was killed has exported of a step.
+
+    Args:
+      export_path: str, the exporter's folder.
+      step: int, the global step, which is about to be exported once more.
+      known: list of the names of the exports that were there before.
+    """
+    export_folders.remove_of_step(export_path, step, known)
 
   def _export(self, estimator, export_path, checkpoint_path):
     return estimator.export_saved_model(
@@ -78,7 +93,7 @@ class LatestExporter(Exporter):
   ):
     del eval_result, is_the_final_export
     path = self._export(estimator, export_path, checkpoint_path)
-    _keep_newest(export_path, self._exports_to_keep)
+    export_folders.keep_newest(export_path, self._exports_to_keep)
     return path
 
 
@@ -118,8 +133,9 @@ def loss_smaller(best_eval_result, current_eval_result):
 class BestExporter(Exporter):
   """Exports when the evaluation is better than every one before.
 
-  The best results are kept in `best.json` beside the exports, so that a run
-  that was started again goes on comparing with them.
+  The results that were the best in their turn are kept in `best.json` beside
+  the exports, so that a run that was started again goes on comparing with them.
+  Where it goes on from an earlier checkpoint, later ones are dropped.
 
   Args:
     name: str, names the folder.
@@ -163,20 +179,82 @@ class BestExporter(Exporter):
     is_the_final_export,
   ):
     del is_the_final_export
-    memory = os.path.join(export_path, "best.json")
-    best = None
-    if os.path.exists(memory):
-      with open(memory) as file:
-        best = json.load(file)
-    if best is not None and not self._compare_fn(
-      best_eval_result=best, current_eval_result=eval_result
+    bests = _read_bests(export_path)
+    if bests and not self._compare_fn(
+      best_eval_result=bests[-1]["results"], current_eval_result=eval_result
     ):
       return None
     _logger.info("Performing best model export.")
     path = self._export(estimator, export_path, checkpoint_path)
-    atomic_files.write_json(memory, eval_result, default=lambda a: a.tolist())
-    _keep_newest(export_path, self._exports_to_keep)
+    best = {
+      "step": eval_result.get("global_step", -1),
+      "export": os.path.basename(path),
+      "results": eval_result,
+    }
+    _write_bests(export_path, [*bests, best])
+    export_folders.keep_newest(export_path, self._exports_to_keep)
     return path
+
+  def go_on(self, export_path, step):
+    dropped = _drop_bests(export_path, after=step)
+    if not dropped:
+      return
+    exports = [best["export"] for best in dropped if best["export"]]
+    _logger.warning(
+      "Training goes on from step %d, so the best evaluations of later steps, "
+      "%s, are dropped from %s%s.",
+      step,
+      [best["step"] for best in dropped],
+      export_path,
+      f", with the exports {exports}" if step else "; the exports stay",
+    )
+    # Those of another training, at whose place one begins anew, may be in use.
+    if step:
+      export_folders.remove(export_path, exports)
+
+  def undo(self, export_path, step, known):
+    _drop_bests(export_path, after=step - 1)
+    super().undo(export_path, step, known)
+
+
+def _read_bests(folder):
+  """Returns the best evaluations so far, oldest first; the last is the best."""
+  path = os.path.join(folder, _MEMORY)
+  if not os.path.exists(path):
+    return []
+  with open(path, errors="replace") as file:
+    text = file.read()
+  values = atomic_files.parsed(text, ())
+  if values is None:
+    _logger.warning(
+      "%s must hold the best evaluations so far in JSON, but is damaged: %r. "
+      "The next evaluation counts as the first, and is exported.",
+      path,
+      text[:80],
+    )
+    return []
+  if "bests" in values:
+    return values["bests"]
+  # As earlier versions wrote it: the results of the best alone.
+  step = values.get("global_step", -1)
+  return [{"step": step, "export": None, "results": values}]
+
+
+def _write_bests(folder, bests):
+  atomic_files.write_json(
+    os.path.join(folder, _MEMORY),
+    {"bests": bests[-_REMEMBERED:]},
+    default=lambda array: array.tolist(),
+  )
+
+
+def _drop_bests(folder, after):
+  """Drops the bests of steps after one; returns them."""
+  bests = _read_bests(folder)
+  dropped = [best for best in bests if best["step"] > after]
+  if dropped:
+    _write_bests(folder, [best for best in bests if best["step"] <= after])
+  return dropped
 
 
 def _check_exports_to_keep(count):
@@ -184,12 +262,3 @@ def _check_exports_to_keep(count):
     raise ValueError(
       f"exports_to_keep must be positive, or None for all: {count}."
     )
-
-
-def _keep_newest(folder, count):
-  """Removes all but the newest exports, which are folders named by the time."""
-  if count is None:
-    return
-  exports = [n for n in os.listdir(folder) if n.isdigit() and len(n) == 10]
-  for name in sorted(exports)[:-count]:
-    shutil.rmtree(os.path.join(folder, name))

@@ -209,6 +209,17 @@ class InputPosition:
     return f"{size} batches of {self._dataset.element_spec}"
 
 
+def has_ended(path):
+  """Whether a checkpoint was made at the end of training, with all input read.
+
+  Args:
+    path: str, the checkpoint.
+  """
+  reader = tf.train.load_checkpoint(path)
+  key = f"{INPUT}/finished{SUFFIX}"
+  return reader.has_tensor(key) and bool(reader.get_tensor(key))
+
+
 def _draws(cause):
   """Whether the cause is an operation that draws random numbers."""
   return "Random" in cause or "Rng" in cause or "Sampler" in cause

@@ -122,10 +122,47 @@ class BestExporterTest(ExporterTest):
   def test_the_memory_is_a_file_that_people_can_read(self):
     self.export(self.exporter(), 3.0, confusion=np.eye(2))
     with open(os.path.join(self.folder, "best.json")) as file:
-      self.assertEqual(
-        json.load(file),
-        {"loss": 3.0, "global_step": 7, "confusion": [[1, 0], [0, 1]]},
-      )
+      (best,) = json.load(file)["bests"]
+    self.assertEqual(best["step"], 7)
+    self.assertEqual(best["export"], str(FIRST + 1))
+    self.assertEqual(
+      best["results"],
+      {"loss": 3.0, "global_step": 7, "confusion": [[1, 0], [0, 1]]},
+    )
+
+  def write_memory(self, text):
+    with open(os.path.join(self.folder, "best.json"), "w") as file:
+      file.write(text)
+
+  def test_a_memory_of_an_earlier_version(self):
+    self.write_memory('{"loss": 3.0, "global_step": 5}')
+    self.assertIsNone(self.export(self.exporter(), 4.0))
+    self.assertEqual(self.export(self.exporter(), 2.0), 1)
+
+  @parameterized.parameters("", '{"bests": [', "[]", "\x00\x00")
+  def test_a_damaged_memory(self, text):
+    self.write_memory(text)
+    with self.assertLogs("tensorflow", "WARNING") as logs:
+      self.assertEqual(self.export(self.exporter(), 4.0), 1)
+    self.assertRegex(str(logs.output), "best.json must hold .* is damaged")
+    self.assertIsNone(self.export(self.exporter(), 5.0))
+
+  def test_training_that_goes_on_from_an_earlier_step(self):
+    exporter = self.exporter()
+    for step, loss in ((10, 5.0), (20, 4.0), (30, 3.0), (40, 9.0)):
+      self.export(exporter, loss, global_step=step)
+    exporter.go_on(self.folder, 30)
+    self.assertEqual(self.kept(), [str(FIRST + i) for i in (1, 2, 3)])
+    with self.assertLogs("tensorflow", "WARNING") as logs:
+      exporter.go_on(self.folder, 15)
+    self.assertRegex(str(logs.output), r"from step 15, .* \[20, 30\]")
+    self.assertEqual(self.kept(), [str(FIRST + 1)])
+    # It is compared with that of step 10 again.
+    self.assertEqual(self.export(exporter, 4.5, global_step=20), 4)
+    # What another training has exported stays.
+    exporter.go_on(self.folder, 0)
+    self.assertEqual(self.kept(), [str(FIRST + 1), str(FIRST + 4)])
+    self.assertEqual(self.export(exporter, 9.0, global_step=10), 5)
 
   def test_what_failed_to_export_is_not_the_best(self):
     self.estimator.fails = True

@@ -117,8 +117,12 @@ class Use:
     gc.collect()
     with open("/proc/self/statm") as file:
       pages = int(file.read().split()[1])
-    files = len(os.listdir("/proc/self/fd")) - 1  # That of the list itself.
-    return cls(pages * os.sysconf("SC_PAGE_SIZE"), files)
+    return cls(pages * os.sysconf("SC_PAGE_SIZE"), open_files())
+
+
+def open_files():
+  """Returns how many file descriptors this process has open."""
+  return len(os.listdir("/proc/self/fd")) - 1  # That of the list itself.
 
 
 def soak_calls(name, call, number):
