@@ -16,12 +16,13 @@ and the labels, int32 [B], are the ids of the fourth words. Evaluation sees each
 question once, in the order of the file.
 """
 
+import codecs
 import os
 from typing import NamedTuple
 
 import numpy as np
 
-from input_pipelines import arrays
+from input_pipelines import arrays, plain_files
 
 # The cosines of a batch with all words are batch x V floats: 70 MB with the
 # 68,000 words of 100 MB of Wikipedia. Larger batches are hardly faster.
@@ -117,15 +118,19 @@ def input_fn(analogies, batch_size=BATCH_SIZE):
 
 def _questions(path):
   """Yields (section, the four words) of each question of a file."""
-  if not os.path.isfile(path):
+  if not os.path.exists(path):
     folder = os.path.dirname(path) or "."
     raise FileNotFoundError(
       f"{path} must be a file of questions, but there is none; check the path. "
       f"Fetch it: python -m tools.download word2vec --data_dir={folder}"
     )
   section = UNNAMED
+  plain_files.check(path)
   with open(path, "rb") as stream:
     for number, line in enumerate(stream, 1):
+      plain_files.check_no_nul(path, line, number)
+      if number == 1:
+        line = line.removeprefix(codecs.BOM_UTF8)
       try:
         words = [word.decode().lower() for word in line.split()]
       except UnicodeDecodeError as error:

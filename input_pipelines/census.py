@@ -35,7 +35,7 @@ import warnings
 
 import numpy as np
 
-from input_pipelines import arrays
+from input_pipelines import arrays, common, plain_files
 
 TRAIN_FILE = "adult.data"
 TEST_FILE = "adult.test"
@@ -120,18 +120,15 @@ def read(path, on_bad_row="error"):
     FileNotFoundError: there is no such file.
     ValueError: a row is damaged, or no row is left.
   """
-  if on_bad_row not in ("error", "skip"):
-    raise ValueError(
-      f"on_bad_row must be 'error' or 'skip'; got {on_bad_row!r}."
-    )
+  common.check_on_bad_row(on_bad_row)
   path = os.path.expanduser(path)
   if not os.path.exists(path):
     raise FileNotFoundError(
       f"A census file is needed; {path} is missing. {_fetch(path)}"
     )
   print("Parsing", path)
-  with open(path, encoding="utf-8", errors="surrogateescape") as stream:
-    lines = stream.read().split("\n")
+  text = plain_files.read(path).decode("utf-8-sig", "surrogateescape")
+  lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
   rows, problems = _parse_lines(lines)
   if problems and on_bad_row == "error":
     raise ValueError(
@@ -256,7 +253,7 @@ def _parse_lines(lines):
     line = line.strip().replace(", ", ",")
     # Only a file that was cut has a last line like that.
     cut = index == last and line and "," not in line
-    if "," not in line and not cut:
+    if "," not in line and "\0" not in line and not cut:
       continue
     line = line.removesuffix(".")
     match = _ROW.fullmatch(line)

@@ -24,7 +24,7 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from input_pipelines import common, image_folder, images
+from input_pipelines import common, image_folder, images, plain_files
 from input_pipelines.arrays import numpy_input_fn
 
 IMAGE_SIZE = 32
@@ -114,12 +114,7 @@ def read_records(path):
     raise ValueError(
       f"Failed to find file: {path}. {_advice(os.path.dirname(path))}"
     )
-  if os.path.isdir(path):
-    raise ValueError(
-      f"{path} must be a file of records; got a folder. Move it away, and "
-      "fetch the file."
-    )
-  content = np.fromfile(path, np.uint8)
+  content = np.frombuffer(plain_files.read(path), np.uint8)
   if not len(content):
     raise ValueError(
       f"{path} must have records; the file is empty. Fetch it again."

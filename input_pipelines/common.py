@@ -52,6 +52,14 @@ def check_order(batch_size, num_epochs, shuffle, seed):
     )
 
 
+def check_on_bad_row(on_bad_row):
+  """Raises ValueError if it is neither "error" nor "skip"."""
+  if on_bad_row not in ("error", "skip"):
+    raise ValueError(
+      f"on_bad_row must be 'error' or 'skip'; got {on_bad_row!r}."
+    )
+
+
 def plain_message(error):
   """Returns what an error says; a tf.errors.OpError without its own names."""
   message = getattr(error, "message", None) or str(error)

@@ -84,10 +84,7 @@ def csv_input_fn(
   """
   common.check_order(batch_size, num_epochs, shuffle, seed)
   common.check_count("shuffle_buffer_size", shuffle_buffer_size)
-  if on_bad_row not in ("error", "skip"):
-    raise ValueError(
-      f"on_bad_row must be 'error' or 'skip'; got {on_bad_row!r}."
-    )
+  common.check_on_bad_row(on_bad_row)
   _check_delimiter(field_delim)
   paths = files.match(file_pattern)
   compressions = [files.compression_of(path, compression) for path in paths]

@@ -10,8 +10,11 @@ import zlib
 
 import numpy as np
 
+from input_pipelines import plain_files
+
 _HEADER_BYTES = 128
 _MATRIX, _COMPRESSED = 14, 15
+_MOST_PADDING = 7
 # How data is stored, by an element's type, and what it stands for, by the class
 # of its array: MATLAB stores whole numbers in fewer bytes than their class has.
 _STORED = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4",
@@ -34,14 +37,13 @@ def read(path):
     FileNotFoundError: there is no such file.
     ValueError: it is damaged, or no MATLAB 5 file.
   """
-  with open(path, "rb") as stream:
-    content = memoryview(stream.read())
+  content = memoryview(plain_files.read(path))
   try:
     order = _byte_order(content)
     arrays = {}
     for kind, data in _elements(content[_HEADER_BYTES:], order):
       if kind == _COMPRESSED:
-        ((kind, data),) = _elements(memoryview(zlib.decompress(data)), order)
+        ((kind, data),) = _elements(_decompressed(path, data, order), order)
       if kind == _MATRIX:
         arrays |= _array(data, order)
   except (ValueError, zlib.error) as error:
@@ -50,6 +52,27 @@ def read(path):
       f"fail with: {error}. Save it as version 5."
     ) from error
   return arrays
+
+
+def _decompressed(path, data, order):
+  """Returns the bytes of a compressed element.
+
+  No more than its size says are made of it, so that it cannot fill the memory.
+  """
+  stream = zlib.decompressobj()
+  start = stream.decompress(data, 8)
+  if len(start) < 8:
+    raise ValueError("a compressed element is cut")
+  _, size = struct.unpack(order + "II", start)
+  plain_files.check_size(path, size)
+  # What follows is too much by a byte at most, which is no element.
+  rest = stream.decompress(stream.unconsumed_tail, size + _MOST_PADDING + 1)
+  if not stream.eof:
+    # (Where all came, the checksum still has to be read.)
+    rest += stream.decompress(stream.unconsumed_tail, 1)
+  if not stream.eof:
+    raise ValueError("a compressed element is cut, or larger than it says")
+  return memoryview(start + rest)
 
 
 def _byte_order(content):

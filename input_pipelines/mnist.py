@@ -18,10 +18,14 @@ Handwritten Digits, test part; CC BY 4.0).
 
 import dataclasses
 import gzip
+import io
+import math
 import os
 import zlib
 
 import numpy as np
+
+from input_pipelines import plain_files
 
 IMAGE_SIZE = 28
 NUM_PIXELS = IMAGE_SIZE * IMAGE_SIZE
@@ -35,6 +39,7 @@ FILES = (TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS)
 
 _IMAGES_MAGIC = 2051
 _LABELS_MAGIC = 2049
+_MAX_GZIP_RATIO = 1032  # of deflate
 _NUM_FAKE = 10_000
 _DIGITS_SEED = 66478
 _NUM_DIGITS_VALIDATION = 200
@@ -251,11 +256,12 @@ def _read_idx(path, magic, kind, num_dimensions):
       f"python -m tools.download mnist --data_dir={folder}"
     )
   print("Extracting", path)
-  content = _read_bytes(path)
+  content = _Content(path)
   header_size = 4 * (1 + num_dimensions)
-  if len(content) < header_size:
-    _fail(path, f"it needs a header of {header_size} bytes; got {len(content)}")
-  found, *shape = np.frombuffer(content, ">u4", 1 + num_dimensions).tolist()
+  header = content.read(header_size)
+  if len(header) < header_size:
+    _fail(path, f"it needs a header of {header_size} bytes; got {len(header)}")
+  found, *shape = np.frombuffer(header, ">u4").tolist()
   if found != magic:
     raise ValueError(
       f"Invalid magic number {found} in MNIST {kind} file: {path}. It must be "
@@ -263,28 +269,49 @@ def _read_idx(path, magic, kind, num_dimensions):
     )
   if not all(0 < size <= 1 << 16 for size in shape[1:]):
     _fail(path, f"images must have rows and columns; got sizes {shape}")
-  # Python's integers: sizes of a damaged header can pass any fixed width.
-  needed = header_size + int(np.prod(shape, dtype=object))
-  if len(content) != needed:
-    _fail(
-      path,
-      f"sizes {shape} in its header need {needed} bytes; got {len(content)}",
-    )
-  return np.frombuffer(content, np.uint8, offset=header_size).reshape(shape)
+  if not shape[0]:
+    _fail(path, f"it must have at least one {kind}; got none")
+  needed = math.prod(shape)
+  sizes = f"sizes {shape} in its header need {header_size + needed} bytes"
+  if needed > content.most:
+    _fail(path, f"{sizes}, more than it can hold")
+  pixels = content.read(needed + 1)
+  if len(pixels) > needed:
+    _fail(path, f"{sizes}; it has more")
+  if len(pixels) < needed:
+    _fail(path, f"{sizes}; got {header_size + len(pixels)}")
+  return np.frombuffer(pixels, np.uint8).reshape(shape)
 
 
-def _read_bytes(path):
-  with open(path, "rb") as stream:
-    content = stream.read()
-  if not path.endswith(".gz"):
-    return content
-  try:
-    return gzip.decompress(content)
-  except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-    raise ValueError(
-      f"{path} must be a whole gzip file; got {len(content)} bytes that fail "
-      f"with: {error}. {_advice(path)}"
-    ) from error
+class _Content:
+  """The content of a file, decompressed if it ends in .gz.
+
+  Nothing is decompressed that nobody asks for, so that a file cannot fill the
+  memory. That a gzip file is whole is seen where its end is read.
+
+  Attributes:
+    most: int, the most bytes that it can have.
+  """
+
+  def __init__(self, path):
+    self._path = path
+    self._bytes = plain_files.read(path)
+    self.most = len(self._bytes)
+    self._stream = io.BytesIO(self._bytes)
+    if path.endswith(".gz"):
+      self.most *= _MAX_GZIP_RATIO
+      self._stream = gzip.GzipFile(fileobj=self._stream)
+
+  def read(self, size):
+    """Returns the next `size` bytes; fewer where the content ends."""
+    plain_files.check_size(self._path, min(size, self.most))
+    try:
+      return self._stream.read(size)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+      raise ValueError(
+        f"{self._path} must be a whole gzip file; got {len(self._bytes)} bytes "
+        f"that fail with: {error}. {_advice(self._path)}"
+      ) from error
 
 
 def _check_array(name, array, num_dimensions):

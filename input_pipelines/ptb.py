@@ -33,7 +33,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from input_pipelines import common
+from input_pipelines import common, plain_files
 
 END = "<eos>"
 SPLITS = ("train", "valid", "test")
@@ -89,7 +89,7 @@ def read_words(path):
     FileNotFoundError: there is no such file.
     ValueError: it has no words, or is not UTF-8.
   """
-  if not os.path.isfile(path):
+  if not os.path.exists(path):
     raise FileNotFoundError(
       f"{path} must be a text of a corpus, but there is no such file; check "
       "the folder and the prefix, or fetch the Penn Treebank: python -m "
@@ -101,8 +101,10 @@ def read_words(path):
 def _lines(path):
   """Yields lists of words, one a line."""
   is_empty = True
+  plain_files.check(path)
   with open(path, "rb") as stream:
     for number, line in enumerate(stream, 1):
+      plain_files.check_no_nul(path, line, number)
       try:
         text = line.decode()
       except UnicodeDecodeError as error:

@@ -58,11 +58,6 @@ def read(path):
   """
   if not os.path.exists(path):
     raise ValueError(f"Failed to find file: {path}. Fetch it: {_command(path)}")
-  if os.path.isdir(path):
-    raise ValueError(
-      f"{path} must be a file; got a folder. Move it away, and fetch the file: "
-      f"{_command(path)}"
-    )
   try:
     content = mat_files.read(path)
   except ValueError as error:

@@ -53,9 +53,11 @@ def csv_rows(stream, name, column_names=()):
 
   Raises:
     ValueError: a row has another number of fields than there are columns, is
-      malformed, or two columns share a name.
+      malformed or has a NUL, or two columns share a name.
   """
-  lines = csv.reader(stream, skipinitialspace=True, strict=True)
+  lines = csv.reader(
+    _without_nul(stream, name), skipinitialspace=True, strict=True
+  )
   names = list(column_names)
   try:
     for fields in lines:
@@ -76,6 +78,16 @@ def csv_rows(stream, name, column_names=()):
       f"{name}, line {lines.line_num}: fields must be separated by commas, and "
       f"those with a comma or a quote in quotes; got a bad one: {error}."
     ) from error
+
+
+def _without_nul(stream, name):
+  for number, line in enumerate(stream, 1):
+    if "\0" in line:
+      raise ValueError(
+        f"{name}, line {number}: rows must be text in UTF-8; got a NUL, as "
+        "UTF-16 has. Convert the file."
+      )
+    yield line
 
 
 def _check_header(names, name, line):

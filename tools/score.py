@@ -21,6 +21,7 @@ With --json each line becomes an object, and so does the whole:
 Exits non-zero when something is wrong.
 """
 
+import codecs
 import itertools
 import json
 import math
@@ -31,7 +32,7 @@ import tensorflow as tf
 from absl import app, flags, logging
 
 from experiments.ptb.vocabulary import UNKNOWN
-from input_pipelines import common
+from input_pipelines import common, plain_files
 from input_pipelines.ptb import END
 from tools.language_model import LanguageModel
 
@@ -126,9 +127,12 @@ def lines_of(stream):
     stream: iterable of bytes, lines.
 
   Raises:
-    ValueError: a line is not UTF-8.
+    ValueError: a line is not UTF-8, or has a NUL.
   """
   for number, line in enumerate(stream, 1):
+    plain_files.check_no_nul("standard input", line, number)
+    if number == 1:
+      line = line.removeprefix(codecs.BOM_UTF8)
     try:
       words = line.decode().split()
     except UnicodeDecodeError as error:

@@ -23,6 +23,7 @@ namespace word2vec {
 namespace {
 
 constexpr std::string_view kUnknown = "UNK";
+constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
 bool IsSpace(unsigned char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
@@ -74,14 +75,15 @@ class MappedFile {
   size_t size_ = 0;
 };
 
-// The offset of the first byte that is not UTF-8 (RFC 3629), or npos.
+// The offset of the first byte that is not UTF-8 (RFC 3629) or is NUL, which
+// text has in UTF-16 only, or npos.
 size_t FindInvalidUtf8(std::string_view text) {
   const auto byte = [&](size_t i) -> unsigned {
     return i < text.size() ? static_cast<unsigned char>(text[i]) : 0;
   };
   for (size_t i = 0; i < text.size();) {
     const unsigned lead = byte(i);
-    if (lead < 0x80) {
+    if (lead > 0 && lead < 0x80) {
       ++i;
       continue;
     }
@@ -176,8 +178,12 @@ absl::StatusOr<Corpus> Parse(const std::string& filename, std::string_view text,
   const size_t invalid = FindInvalidUtf8(text);
   if (invalid != std::string_view::npos) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "the corpus must be text in UTF-8, but byte ", invalid, " of ",
-        filename, " is not; convert the file (iconv), or unpack it"));
+        "the corpus must be text in UTF-8 without NUL, but byte ", invalid,
+        " of ", filename, " is not; convert the file (iconv), or unpack it"));
+  }
+  // A byte order mark is no part of the first word.
+  if (text.substr(0, kByteOrderMark.size()) == kByteOrderMark) {
+    text.remove_prefix(kByteOrderMark.size());
   }
   Tokens tokens = Tokenize(text);
   const size_t num_words = tokens.ids.size();

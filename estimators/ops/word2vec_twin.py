@@ -5,6 +5,7 @@ word2vec.py does, which says what it means. They show what the C++ computes, and
 it is tested against them. They are slow: they loop over words in the graph.
 """
 
+import codecs
 import collections
 import functools
 
@@ -96,6 +97,9 @@ def _words(filename, min_words):
     with open(filename, "rb") as file:
       content = file.read()
     content.decode()
+    place = content.find(b"\0")
+    if place >= 0:
+      raise UnicodeDecodeError("utf-8", content, place, place + 1, "NUL")
   except OSError as error:
     raise tf.errors.NotFoundError(
       None,
@@ -107,10 +111,11 @@ def _words(filename, min_words):
     raise tf.errors.InvalidArgumentError(
       None,
       None,
-      f"the corpus must be text in UTF-8, but byte {error.start} of {filename} "
-      "is not; convert the file (iconv), or unpack it",
+      "the corpus must be text in UTF-8 without NUL, but byte "
+      f"{error.start} of {filename} is not; convert the file (iconv), or "
+      "unpack it",
     ) from error
-  words = content.split()
+  words = content.removeprefix(codecs.BOM_UTF8).split()
   if len(words) < min_words:
     raise tf.errors.InvalidArgumentError(
       None,

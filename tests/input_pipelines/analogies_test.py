@@ -57,6 +57,7 @@ class AnalogiesTest(tf.test.TestCase, parameterized.TestCase):
     (b"he she brother\n", r"questions.txt:1 .* has 3 words: 'he she brother'"),
     (b": a\n\na b c d e\n", r"questions.txt:3 .* has 5 words: 'a b c d e'"),
     (b"he she brother sister\nhe \xff a b", r"questions.txt:2 must be UTF-8"),
+    (b"he she brother\0 sister\n", r"questions.txt .*byte 15 of line 1 is NUL"),
     (b"", "has 0 questions, and the vocabulary 9 words"),
     (b"he she brother norway", "has 1 questions, and the vocabulary 9 words"),
   )

@@ -1,4 +1,6 @@
 import os
+import struct
+import zlib
 
 import numpy as np
 import tensorflow as tf
@@ -70,18 +72,63 @@ class ImageFolderTest(tf.test.TestCase):
       path = self.write(name, content)
       with self.subTest(name):
         with self.assertRaisesRegex(
-          ValueError, f"{path} must be a whole JPEG or PNG file; decoding fails"
+          ValueError,
+          f"{path} must be a whole JPEG or PNG file; decoding fails",
         ) as caught:
           self.load()
         self.assertNotRegex(str(caught.exception), r"function_node|\[Op:")
       os.remove(path)
     self.assertLen(self.load()[1], 700)
 
+  def test_a_claim_of_many_pixels(self):
+    # A PNG of 100,000 x 100,000 in less than 1 kB; without the check of its
+    # size 20,000 x 20,000 would take 1.2 GB.
+    self.write_image("a/1.png", np.zeros([4, 6, 3], np.uint8))
+    with open(os.path.join(self.folder, "a/1.png"), "rb") as stream:
+      content = bytearray(stream.read())
+    content[16:24] = struct.pack(">II", 20_000, 20_000)
+    content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
+    path = self.write("a/2.png", bytes(content))
+    with self.assertRaisesRegex(
+      ValueError, rf"{path} .* \(4, 6\); got \(20000, 20000\)"
+    ):
+      self.load()
+
+  def test_what_is_neither_jpeg_nor_png(self):
+    path = self.write("a/1.png", b"GIF89a" + bytes(100))
+    with self.assertRaisesRegex(ValueError, f"{path} must be a whole JPEG or"):
+      self.load()
+
+  def test_damaged_files_are_left_out_if_asked(self):
+    for number in range(600):
+      picture = np.full([4, 6, 3], number % 256, np.uint8)
+      self.write_image(f"{number % 2}/{number:04}.png", picture)
+    first = self.write("0/0001.png", b"no image")
+    self.write("1/0502.png", b"")
+    os.mkfifo(os.path.join(self.folder, "1/0504.png"))
+    with self.assertWarnsRegex(
+      UserWarning, f"left out 3 of 603 images; the first: {first} must be"
+    ):
+      images, labels, _ = image_folder.load(
+        self.folder, (4, 6, 3), on_bad_row="skip"
+      )
+    self.assertAllEqual([0] * 300 + [1] * 300, labels)
+    expected = [*range(0, 600, 2), *range(1, 600, 2)]
+    self.assertAllEqual(np.mod(expected, 256), images[:, 2, 3, 1])
+
+  def test_a_class_of_damaged_files_alone(self):
+    self.write_image("a/1.png", np.zeros([4, 6, 3], np.uint8))
+    path = self.write("b/1.png", b"")
+    with self.assertRaisesRegex(
+      ValueError, f"all those of 'b' are damaged. The first: {path}"
+    ):
+      image_folder.load(self.folder, (4, 6, 3), on_bad_row="skip")
+
   def test_a_wrong_size_is_named(self):
     self.write_image("a/1.png", np.zeros([4, 6, 3], np.uint8))
     path = self.write_image("a/2.png", np.zeros([6, 4, 3], np.uint8))
     with self.assertRaisesRegex(
-      ValueError, rf"{path} must have .*\(4, 6, 3\); got \(6, 4, 3\)"
+      ValueError, rf"{path} must have .* \(4, 6\); got \(6, 4\)"
     ):
       self.load()
 

@@ -1,5 +1,7 @@
 import os
 import struct
+import tracemalloc
+import zlib
 
 import numpy as np
 import scipy.io
@@ -45,6 +47,19 @@ class MatFilesTest(tf.test.TestCase, parameterized.TestCase):
     for name, array in written.items():
       self.assertEqual(array.dtype, arrays[name].dtype)
       self.assertAllEqual(array, arrays[name])
+
+  def test_a_bomb_is_not_unpacked(self):
+    # 64 MB of zeros where 8 bytes are claimed, and the other way about.
+    header = b" " * 124 + b"\0\1IM"
+    for claimed, size in ((8, 1 << 26), (1 << 31, 8)):
+      data = zlib.compress(struct.pack("<II", 14, claimed) + bytes(size))
+      self.write(header + struct.pack("<II", 15, len(data)) + data)
+      with self.subTest(claimed):
+        tracemalloc.start()
+        with self.assertRaisesRegex(ValueError, f"{self.path} .* is cut"):
+          mat_files.read(self.path)
+        self.assertLess(tracemalloc.get_traced_memory()[1], 1 << 20)
+        tracemalloc.stop()
 
   def test_doubles_stored_as_bytes(self):
     # As MATLAB itself writes whole numbers, by hand.

@@ -1,6 +1,7 @@
 import gzip
 import os
 import struct
+import tracemalloc
 
 import numpy as np
 import tensorflow as tf
@@ -56,12 +57,12 @@ class IdxTest(_TestCase):
     ("header", _header(2051, 1, 1), "header of 16 bytes; got 12"),
     ("empty", b"", "header of 16 bytes; got 0"),
     ("short", _header(2051, 2, 2, 2) + b"1234567", "need 24 bytes; got 23"),
-    ("long", _header(2051, 1, 2, 2) + b"12345", "need 20 bytes; got 21"),
+    ("long", _header(2051, 1, 2, 2) + b"12345", "need 20 bytes; it has more"),
     ("no_rows", _header(2051, 1, 0, 2), "must have rows and columns"),
     (
       "huge",
       _header(2051, 2**32 - 1, 2**16, 2**16) + b"1",
-      r"need 18446744069414584336 bytes; got 17",
+      r"need 18446744069414584336 bytes, more than",
     ),
   )
   def test_damaged_images(self, content, message):
@@ -119,6 +120,27 @@ class IdxTest(_TestCase):
     with self.assertRaisesRegex(ValueError, "0..9; got 10"):
       mnist.write_labels(path, np.array([10], np.uint8))
     self.assertFalse(os.path.exists(path))
+
+  def test_a_bomb_is_not_unpacked(self):
+    # 64 MB of zeros behind two labels.
+    content = gzip.compress(_header(2049, 2) + bytes(1 << 26))
+    path = _write(self.path("labels.gz"), content)
+    tracemalloc.start()
+    with self.assertRaisesRegex(ValueError, f"{path}.* 10 bytes; it has more"):
+      mnist.read_labels(path)
+    self.assertLess(tracemalloc.get_traced_memory()[1], 1 << 20)
+    tracemalloc.stop()
+
+  def test_a_size_that_the_file_cannot_hold(self):
+    content = gzip.compress(_header(2049, 1 << 30) + bytes(100))
+    path = _write(self.path("labels.gz"), content)
+    with self.assertRaisesRegex(ValueError, f"{path}.* more than it can hold"):
+      mnist.read_labels(path)
+
+  def test_a_file_of_nothing(self):
+    path = _write(self.path("labels"), _header(2049, 0))
+    with self.assertRaisesRegex(ValueError, f"{path}: .* at least one label"):
+      mnist.read_labels(path)
 
 
 class LoadTest(_TestCase):

@@ -66,6 +66,13 @@ class ReadWordsTest(TextsTestCase):
     ):
       list(ptb.read_words(path))
 
+  def test_utf_16_is_told_by_its_nul(self):
+    path = self.write("text", "one\n".encode("utf-16-le"))
+    with self.assertRaisesRegex(
+      ValueError, f"{path} .*byte 2 of line 1 is NUL"
+    ):
+      list(ptb.read_words(path))
+
 
 class LoadTest(TextsTestCase):
   def write_three(self, train, valid, test, prefix="ptb."):

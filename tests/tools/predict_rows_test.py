@@ -60,6 +60,11 @@ class RowsTest(PredictTestCase):
     with self.assertRaisesRegex(ValueError, "line 3: t must be text in UTF-8"):
       self.run_with(self.model, path)
 
+  def test_utf_16_is_told_by_its_nul(self):
+    self.assert_refused(
+      r"rows\.csv, line 2: .*a NUL", self.model, "x,t\n1,a\0\n", "rows.csv"
+    )
+
   def test_byte_order_mark(self):
     rows = self.predicted(self.model, "\ufeffx,t\n1,a\n")
     self.assertEqual(rows, [{"x_out": 1.0, "t_out": "a"}])

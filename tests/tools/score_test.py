@@ -154,6 +154,7 @@ class ScoreTest(tf.test.TestCase, parameterized.TestCase):
     ("", "tools.score: standard input must have lines of words; it has none"),
     ("\n \n", "standard input must have lines of words; it has none"),
     (b"the\nsaid \xff\n", "UTF-8, but byte 6 of line 2 is 0xff; convert it"),
+    (b"the\nsa\0id", "UTF-8, but byte 3 of line 2 is NUL; convert"),
   )
   def test_input_that_cannot_be_scored(self, text, message):
     with self.assertRaisesRegex(SystemExit, message):

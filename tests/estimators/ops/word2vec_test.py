@@ -76,6 +76,20 @@ class LoadCorpusTest(tf.test.TestCase, parameterized.TestCase):
         getattr(ours, field), getattr(twin, field), field
       )
 
+  def test_a_byte_order_mark_is_no_part_of_a_word(self):
+    path = corpus_file(self, "\ufeffab " + "cd \ufeff " * 10)
+    for module in (word2vec, word2vec_twin):
+      corpus = module.load_corpus(path, 1, 1)
+      self.assertEqual(
+        corpus.words.numpy().tolist(), [b"UNK", b"cd", b"\xef\xbb\xbf", b"ab"]
+      )
+
+  def test_the_twin_refuses_nul(self):
+    with self.assertRaisesRegex(
+      tf.errors.InvalidArgumentError, "without NUL, but byte 3 of"
+    ):
+      word2vec_twin.load_corpus(corpus_file(self, b"abc\0 " * 100))
+
   def test_text_at_the_end_of_a_page(self):
     # The bytes after the text's last are in no page of memory.
     text = ("ab " * 2000)[:4096]
@@ -86,11 +100,12 @@ class LoadCorpusTest(tf.test.TestCase, parameterized.TestCase):
   @parameterized.named_parameters(
     ("empty", b"", "too little data: 0 words"),
     ("short", b"one two three", "at least 50 words.*too little data: 3 words"),
-    ("latin", b"caf\xe9 " * 100, "UTF-8, but byte 3 of"),
-    ("cut", b"abc " * 100 + b"\xe6\x97", "UTF-8, but byte 400 of"),
-    ("overlong", b"\xc0\x80 " * 100, "UTF-8, but byte 0 of"),
-    ("surrogate", b"a \xed\xa0\x80 " * 100, "UTF-8, but byte 2 of"),
-    ("too_high", b"a \xf4\x90\x80\x80 " * 100, "UTF-8, but byte 2 of"),
+    ("latin", b"caf\xe9 " * 100, "without NUL, but byte 3 of"),
+    ("cut", b"abc " * 100 + b"\xe6\x97", "without NUL, but byte 400 of"),
+    ("overlong", b"\xc0\x80 " * 100, "without NUL, but byte 0 of"),
+    ("surrogate", b"a \xed\xa0\x80 " * 100, "without NUL, but byte 2 of"),
+    ("nul", "abc ".encode("utf-16-le") * 100, "without NUL, but byte 1 of"),
+    ("too_high", b"a \xf4\x90\x80\x80 " * 100, "without NUL, but byte 2 of"),
   )
   def test_refuses(self, content, message):
     with self.assertRaisesRegex(tf.errors.InvalidArgumentError, message):
