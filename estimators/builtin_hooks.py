@@ -6,7 +6,7 @@ import time
 import numpy as np
 import tensorflow as tf
 
-from estimators import checkpoints, workers
+from estimators import checkpoints, event_files, summaries, workers
 from estimators.hooks import (
   CheckpointSaverListener,
   Hook,
@@ -262,8 +262,8 @@ class SummarySaverHook(PeriodicHook):
       for tag, value in run.values.items():
         write = tf.summary.histogram if np.ndim(value) else tf.summary.scalar
         write(tag, value)
-
-  def end(self, run):
+    # A checkpoint of this step may come next, after which it is not written
+    # once more.
     self._writer.flush()
 
 
@@ -383,7 +383,12 @@ class GlobalStepWaiterHook(Hook):
 
 
 def _writer(run, output_dir):
-  """Returns the `tf.summary` writer of a folder, the run's own when None."""
-  if not run.estimator.writes:
-    return run.writer  # It writes nothing.
-  return tf.summary.create_file_writer(output_dir) if output_dir else run.writer
+  """Returns the `tf.summary` writer of a folder, the run's own when None.
+
+  What an earlier process wrote of steps that training takes again is removed.
+  """
+  if not run.estimator.writes or not output_dir:
+    return run.writer  # In workers other than the chief it writes nothing.
+  if run.mode == ModeKeys.TRAIN:
+    event_files.remove(output_dir, run.global_step, quiet_secs=0)
+  return summaries.writer_for(output_dir)

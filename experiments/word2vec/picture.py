@@ -97,6 +97,8 @@ def _figure(words, points):
 def _write_summary(model_dir, path, step):
   image = tf.io.decode_png(tf.io.read_file(path), channels=3)
   writer = summaries.writer_for(model_dir)
+  # A program that was started again draws the same once more.
+  summaries.replace(model_dir, step)
   with writer.as_default(step=step):
     tf.summary.image("tsne", image[None])
   writer.flush()

@@ -13,7 +13,13 @@ import tensorflow as tf
 from tensorboard.backend.event_processing import event_file_loader
 from tensorboard.compat.proto import event_pb2
 
-from estimators import Estimator, RunConfig, event_files, summaries
+from estimators import (
+  Estimator,
+  RunConfig,
+  SummarySaverHook,
+  event_files,
+  summaries,
+)
 from tests.estimators import toys
 from tests.estimators.helpers import events_of, new_folder, scalars, steps
 
@@ -236,6 +242,26 @@ class KilledTrainingTest(tf.test.TestCase):
       with self.subTest(step=step):
         self.expect_unbroken(model_dir)
         self.assertEqual(graphs(model_dir), 1)
+
+  def test_a_hook_with_a_folder_of_its_own(self):
+    folder = new_folder()
+
+    def train(model_dir, folder, last):
+      hook = SummarySaverHook(
+        {"x": "x_tensor"}, save_steps=1, output_dir=folder
+      )
+      self.estimator(model_dir).train(TRAIN, [hook], max_steps=last)
+
+    model_dir = new_folder()
+    train(model_dir, folder, 10)
+    kept, seen = killed(model_dir), killed(folder)
+    # Two steps more, of which the checkpoint is lost.
+    shutil.copy(
+      write(new_folder(), 10, 11, tag="x"),
+      os.path.join(seen, "events.out.tfevents.1.other.1.1.v2"),
+    )
+    train(kept, seen, 13)
+    self.assertEqual(steps(seen)["x"], list(range(13)))
 
   def test_killed_before_the_first_checkpoint(self):
     model_dir = self.killed_after(9)
