@@ -79,7 +79,7 @@ def input_fn(mode):
 
 def new_estimator(folder, **config):
   """Returns an Estimator of the small model in a folder."""
-  config = estimators.RunConfig(tf_random_seed=1, **config)
+  config = estimators.RunConfig(**config)
   return estimators.Estimator(model_fn, folder, config)
 
 
