@@ -202,9 +202,14 @@ def clipped(gradients, norm, limit):
     norm: scalar, what `tf.linalg.global_norm` says of them.
     limit: scalar, positive.
   """
-  factor = tf.where(tf.math.is_finite(norm), limit / norm, float("nan"))
 
   def scaled():
+    # In a condition, so that a check of numbers meets the NaN only when meant.
+    factor = tf.cond(
+      tf.math.is_finite(norm),
+      lambda: limit / norm,
+      lambda: tf.constant(float("nan"), norm.dtype),
+    )
     return [
       tf.IndexedSlices(g.values * factor, g.indices, g.dense_shape)
       if isinstance(g, tf.IndexedSlices)

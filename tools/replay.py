@@ -19,6 +19,7 @@ import argparse
 import contextlib
 import glob
 import json
+import math
 import os
 import runpy
 import shutil
@@ -195,7 +196,7 @@ def report(findings, recorded=None):
     f"  variables before the step: {_variables(findings.broken_before)}"
     + (": an earlier step has done it" if findings.broken_before else ""),
     f"  variables after the step: {_variables(findings.broken_after)}",
-    *_first(findings.first),
+    *_first(findings),
     "  norms of the gradients:",
   ]
   norms = list(findings.gradients.items())
@@ -226,11 +227,18 @@ def _variables(broken):
   return f"not finite: {', '.join(broken)}" if broken else "all finite"
 
 
-def _first(op):
+def _first(findings):
+  op = findings.first
   if op is None:
     return ["  operations: all finite"]
   lines = [f"  first operation with {op.values}: {op.kind}, node {op.name}"]
-  return [*lines, f"    {op.line}"] if op.line else lines
+  if op.line:
+    lines.append(f"    {op.line}")
+  if math.isfinite(findings.loss) and not findings.broken_after:
+    lines.append(
+      "    the step is fine: that is meant, such as the -inf of a mask"
+    )
+  return lines
 
 
 def _json(path):

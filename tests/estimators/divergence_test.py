@@ -3,6 +3,7 @@ import json
 import math
 import os
 import struct
+import types
 
 import keras
 import numpy as np
@@ -158,6 +159,14 @@ class ReportTest(parameterized.TestCase, tf.test.TestCase):
       estimator.train(input_with(np.nan))
     labels = report_of(folder)["batch"]["labels"]
     self.assertEqual((labels["shape"], labels["not_finite"]), ([2], 1))
+
+  def test_each_worker_has_a_file(self):
+    for index, path in enumerate(["", "workers/1/", "workers/2/"]):
+      workers = types.SimpleNamespace(index=index, is_chief=index == 0)
+      self.assertEqual(
+        divergence.path_of("/m", workers), f"/m/{path}diverged.json"
+      )
+    self.assertEqual(divergence.path_of("/m"), "/m/diverged.json")
 
   def test_a_file_that_cannot_be_written(self):
     folder = new_folder()

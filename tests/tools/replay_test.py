@@ -164,8 +164,8 @@ class ReplayTest(tf.test.TestCase):
       fingerprint="ab",
       batch={"labels": {"dtype": "string", "shape": [2]}},
       broken_before=["w"],
-      broken_after=["w"],
-      first=None,
+      broken_after=[],
+      first=replay.BrokenOp("where/Const", "Const", "-Inf", "a.py:3 in f"),
       gradients={f"w{i}": 30.0 - i for i in range(23)},
     )
     lines = tool.report(findings, {"fingerprint": "cd", "loss": "NaN"})
@@ -174,6 +174,14 @@ class ReplayTest(tf.test.TestCase):
     self.assertIn(
       "  variables before the step: not finite: w: an earlier step has done it",
       lines,
+    )
+    self.assertContainsSubsequence(
+      lines,
+      [
+        "  first operation with -Inf: Const, node where/Const",
+        "    a.py:3 in f",
+        "    the step is fine: that is meant, such as the -inf of a mask",
+      ],
     )
     self.assertEqual(
       lines[-2:], ["    11          w19", "    and 3 smaller ones"]
