@@ -21,6 +21,7 @@ from experiments.word2vec import (
   inputs,
   neighbours,
   picture,
+  reports,
   serving,
   training,
   vectors,
@@ -160,7 +161,9 @@ def finish(config, text, estimator):
   }
   if meter.words:
     metrics["words_per_second"] = round(meter.words_per_second())
-    metrics["loss"] = meter.loss
+  loss = reports.kept_loss(estimator.model_dir, metrics["steps"])
+  if loss is not None:
+    metrics["loss"] = loss
   if results:
     metrics["accuracy"] = results["accuracy"]
     metrics["accuracy_by_section"] = {

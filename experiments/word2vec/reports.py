@@ -1,14 +1,18 @@
 """What is told of a training by the clock, as hooks."""
 
+import json
+import os
 import sys
 import time
 
 import tensorflow as tf
 import tqdm
 
-from estimators import Hook
+from estimators import CheckpointSaverListener, Hook, atomic_files
 from estimators.hooks import PeriodicHook, Timer
 from estimators.progress import progress_is_shown
+
+LOSS_FILE = "last_loss.json"
 
 
 class Meter(Hook):
@@ -18,13 +22,12 @@ class Meter(Hook):
     words: int, the words that were trained on; those of each call count from
       `words_before`, which is to be set before it.
     seconds: float, of training, without what comes before and after it.
-    loss: float, that of the last step; None before the first.
   """
 
   tensors = {"words": "words_processed"}
 
   def __init__(self):
-    self.words, self.seconds, self.loss = 0, 0.0, None
+    self.words, self.seconds = 0, 0.0
     self.words_before = 0
 
   def next_step(self, step):
@@ -37,10 +40,34 @@ class Meter(Hook):
     now, words = time.perf_counter(), int(run.values["words"])
     self.words += words - self.words_before
     self.seconds += now - self._time
-    self.words_before, self._time, self.loss = words, now, run.loss
+    self.words_before, self._time = words, now
 
   def words_per_second(self):
     return self.words / self.seconds
+
+
+class LossKeeper(CheckpointSaverListener):
+  """Keeps the loss beside the checkpoints, for a run with no step to take.
+
+  A run that was killed behind its last checkpoint has none, and tells the same
+  loss nevertheless. It is written before the checkpoint, which is not there
+  without it then.
+  """
+
+  def before_save(self, run, global_step):
+    if run.loss is not None:
+      path = os.path.join(run.output_dir, LOSS_FILE)
+      atomic_files.write_json(path, {"step": global_step, "loss": run.loss})
+
+
+def kept_loss(model_dir, step):
+  """Returns the loss of a step from what `LossKeeper` wrote, or None."""
+  path = os.path.join(model_dir, LOSS_FILE)
+  if not os.path.exists(path):
+    return None
+  with open(path) as stream:
+    kept = json.load(stream)
+  return kept["loss"] if kept["step"] == step else None
 
 
 class _Report(PeriodicHook):

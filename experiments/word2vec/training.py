@@ -84,7 +84,10 @@ def _train_basic(estimator, config, text, hooks):
   hooks += basic_reports.hooks(text.corpus, pairs, config.seed)
   is_chief = estimator.config.is_chief
   estimator.train(
-    lambda: pairs, hooks if is_chief else [], max_steps=config.train_steps
+    lambda: pairs,
+    hooks if is_chief else [],
+    max_steps=config.train_steps,
+    saving_listeners=[reports.LossKeeper()],
   )
   return evaluate(estimator, text) if is_chief else None
 
@@ -110,7 +113,12 @@ def _train_epochs(estimator, config, text, hooks):
     # It takes no step where the last one was that of a checkpoint, but its end
     # was not: then comes the same again.
     dataset = inputs.epoch_dataset(config, text, done // text.num_words)
-    estimator.train(lambda d=dataset: d, hooks, max_steps=config.train_steps)
+    estimator.train(
+      lambda d=dataset: d,
+      hooks,
+      max_steps=config.train_steps,
+      saving_listeners=[reports.LossKeeper()],
+    )
 
 
 def _is_at(estimator, steps):

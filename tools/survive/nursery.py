@@ -33,6 +33,8 @@ class Nursery:
       text=True,
       env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
     )
+    # Or else its imports would be a part of the first child's time.
+    self._process.stdout.readline()
     return self
 
   def __exit__(self, *error):
@@ -122,6 +124,7 @@ def _poll(pid):
 
 def main():
   importlib.import_module("tools.survive.toy")  # And all that it needs.
+  print("ready", flush=True)
   children = set()
   for line in sys.stdin:
     request = json.loads(line)

@@ -16,6 +16,7 @@ def run_of(folder=None):
     step=0,
     loss=None,
     values={},
+    output_dir=folder,
     writer=summaries.writer_for(folder) if folder else None,
   )
 
@@ -60,12 +61,22 @@ class ReportsTest(tf.test.TestCase):
       meter.begin(run)
       for words in (10, 30):
         self.clock.now += 2
-        take([meter], run, 1, words_before + words, loss=words / 10)
+        take([meter], run, 1, words_before + words)
       self.clock.now += 1000  # an evaluation
     self.assertEqual(meter.words, 60)
     self.assertEqual(meter.seconds, 8)
     self.assertEqual(meter.words_per_second(), 7.5)
-    self.assertEqual(meter.loss, 3.0)
+
+  def test_the_loss_of_the_last_step_is_kept(self):
+    folder = new_folder()
+    keeper, run = reports.LossKeeper(), run_of(folder)
+    self.assertIsNone(reports.kept_loss(folder, 7))
+    run.loss = 0.1 + 0.2  # No bit of it may be lost.
+    keeper.before_save(run, 7)
+    run.loss = None  # In the next process, before it takes a step.
+    keeper.before_save(run, 7)
+    self.assertEqual(reports.kept_loss(folder, 7), 0.1 + 0.2)
+    self.assertIsNone(reports.kept_loss(folder, 6))
 
   def progress(self, *calls):
     """Returns what is printed in calls of train with some words of steps."""

@@ -13,7 +13,7 @@ from tools.survive.kill_trials import Trial
 from tools.survive.nursery import Nursery
 from tools.survive.processes import Moment
 
-TOY = {"max_steps": 12, "save_steps": 2}
+TOY = {"max_steps": 40, "save_steps": 2}
 
 
 def started(nursery, module, args):

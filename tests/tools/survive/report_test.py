@@ -86,8 +86,14 @@ class MainTest(absltest.TestCase):
       raise OSError("no more")
 
     module = types.SimpleNamespace(run=run)
-    with mock.patch.object(main.importlib, "import_module", lambda _: module):
+    root = self.enterContext(tempfile.TemporaryDirectory())
+    with (
+      mock.patch.object(main.importlib, "import_module", lambda _: module),
+      mock.patch.object(tempfile, "tempdir", root),
+    ):
       (outcome,) = main.run_part("kills", 0.5)
+    (folder,) = pathlib.Path(root).iterdir()
+    self.assertTrue((folder / "left").exists())
     self.assertFalse(outcome.passed)
     self.assertEqual(outcome.got, "OSError('no more')")
 
