@@ -14,7 +14,9 @@ from estimators import atomic_files
 from tools import make_results, results_table
 from tools.survive.outcome import Outcome
 
-PARTS = ("kills", "damage", "disk", "ops_random", "cost")
+PARTS = (
+  "kills", "damage", "disk", "inputs", "ops_random", "soak", "cost",
+)  # fmt: skip
 FILE, PAGE = "reliability.json", "RELIABILITY.md"
 BEGIN, END = "<!-- survive:begin -->", "<!-- survive:end -->"
 
