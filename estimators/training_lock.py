@@ -109,7 +109,7 @@ def check_writable(folder, purpose):
       os.remove(probe)
     elif not os.path.isdir(above):
       raise NotADirectoryError(errno.ENOTDIR, f"{above} is no folder")
-    elif not os.access(above, os.W_OK | os.X_OK):
+    elif not os.access(above, os.W_OK | os.X_OK, effective_ids=True):
       raise PermissionError(errno.EACCES, f"{above} may not be written")
 
 
