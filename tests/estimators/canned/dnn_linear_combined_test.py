@@ -171,6 +171,7 @@ class OptimizersTest(tf.test.TestCase):
       folder,
       columns()["linear_feature_columns"],
       linear_optimizer=keras.optimizers.Ftrl(0.1),
+      config=RunConfig(overwrite_config=True),
     )
     combined.train(train, steps=1)
     self.assertEqual(combined.get_variable_value("optimizer/iteration"), 3)
