@@ -197,7 +197,7 @@ def report(findings, recorded=None):
     + (": an earlier step has done it" if findings.broken_before else ""),
     f"  variables after the step: {_variables(findings.broken_after)}",
     *_first(findings),
-    "  norms of the gradients:",
+    "  norms of the gradients:" + ("" if findings.gradients else " none"),
   ]
   norms = list(findings.gradients.items())
   lines += [

@@ -156,6 +156,12 @@ class ReplayTest(tf.test.TestCase):
       )
     self.assertEqual(found, ["--a=/v", "--b", "/v", "--c=/h/m/n", "m", "--d="])
 
+  def test_a_step_of_ops_that_train_by_themselves(self):
+    findings = replay.Findings(0, 0, 0.5, "ab", {}, [], [], None, {})
+    self.assertEqual(
+      tool.report(findings)[-1], "  norms of the gradients: none"
+    )
+
   def test_many_gradients_and_another_batch(self):
     findings = replay.Findings(
       step=3,
