@@ -4,7 +4,6 @@ import inspect
 
 import tensorflow as tf
 
-from estimators import seeding
 from estimators.spec import ModeKeys
 
 _KNOWN = ("mode", "params", "config", "input_context")
@@ -44,7 +43,9 @@ def dataset_from(input_fn, mode, params, config, context=None):
   }
   arguments = _arguments(input_fn)
   # Shuffling without a seed of its own is then the same in every run.
-  with seeding.seeded(config.tf_random_seed), tf.device("/cpu:0"):
+  if config.tf_random_seed is not None:
+    tf.random.set_seed(config.tf_random_seed)
+  with tf.device("/cpu:0"):
     result = input_fn(**{name: values[name] for name in arguments})
     if not isinstance(result, tf.data.Dataset):
       dataset = tf.data.Dataset.from_tensors(_as_batch(result))
