@@ -172,7 +172,13 @@ def jpeg(content, shape):
   A damaged table makes much of that little. So it is TensorFlow's exact way
   that must agree with the other reader, and the fast way is what is returned.
   """
-  wanted = image(content, "JPEG", shape)
+  try:
+    wanted = image(content, "JPEG", shape)
+  except Damaged:
+    # Pillow refuses damage in what stands before the first table, and is no
+    # part of the picture; libjpeg passes over it.
+    tables = content[content.find(b"\xff\xdb") :]
+    wanted = image(b"\xff\xd8" + tables, "JPEG", shape)
   try:
     exact = tf.io.decode_jpeg(content, 3, dct_method="INTEGER_ACCURATE")
     fast = tf.io.decode_jpeg(content, 3)
