@@ -43,7 +43,7 @@ FILES = {
 }
 
 _NUM_PIXELS = IMAGE_SIZE * IMAGE_SIZE
-_RECORD_BYTES = 1 + 3 * _NUM_PIXELS
+RECORD_BYTES = 1 + 3 * _NUM_PIXELS
 
 # Batches made at once. A millisecond makes one of 128, so two are plenty; what
 # waits is part of a checkpoint, 0.9 MB each.
@@ -119,19 +119,19 @@ def read_records(path):
     raise ValueError(
       f"{path} must have records; the file is empty. Fetch it again."
     )
-  rest = len(content) % _RECORD_BYTES
+  rest = len(content) % RECORD_BYTES
   if rest:
     raise ValueError(
-      f"{path}: a record must have {_RECORD_BYTES} bytes; got {rest} at byte "
+      f"{path}: a record must have {RECORD_BYTES} bytes; got {rest} at byte "
       f"{len(content) - rest}, the end of the file. Fetch it again."
     )
-  records = content.reshape(-1, _RECORD_BYTES)
+  records = content.reshape(-1, RECORD_BYTES)
   labels = records[:, 0]
   wrong = np.flatnonzero(labels >= NUM_CLASSES)
   if len(wrong):
     raise ValueError(
       f"{path}: a label must be in 0..{NUM_CLASSES - 1}; got "
-      f"{labels[wrong[0]]} at byte {wrong[0] * _RECORD_BYTES}. Fetch it again."
+      f"{labels[wrong[0]]} at byte {wrong[0] * RECORD_BYTES}. Fetch it again."
     )
   planes = records[:, 1:].reshape(-1, 3, IMAGE_SIZE, IMAGE_SIZE)
   return np.ascontiguousarray(planes.transpose(0, 2, 3, 1)), labels.astype(
