@@ -1,6 +1,7 @@
 """The hooks that come with the runner: logging, saving, stopping, profiling."""
 
 import math
+import os
 import time
 
 import numpy as np
@@ -385,10 +386,14 @@ class GlobalStepWaiterHook(Hook):
 def _writer(run, output_dir):
   """Returns the `tf.summary` writer of a folder, the run's own when None.
 
-  What an earlier process wrote of steps that training takes again is removed.
+  What was written within model_dir of steps that training takes again is
+  removed. In another folder there may be events of other runs.
   """
   if not run.estimator.writes or not output_dir:
     return run.writer  # In workers other than the chief it writes nothing.
-  if run.mode == ModeKeys.TRAIN:
+  model_dir = os.path.realpath(run.estimator.model_dir)
+  is_own = os.path.realpath(output_dir).startswith(model_dir + os.sep)
+  if run.mode == ModeKeys.TRAIN and run.global_step and is_own:
+    summaries.close_if_past(output_dir, run.global_step)
     event_files.remove(output_dir, run.global_step, quiet_secs=0)
   return summaries.writer_for(output_dir)

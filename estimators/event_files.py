@@ -18,13 +18,15 @@ import stat
 import struct
 import time
 
+from google.protobuf.message import DecodeError
 from tensorboard.compat.proto import event_pb2
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 
-from estimators import atomic_files
+from estimators import atomic_files, processes
 
-# An event begins with its wall time (9 bytes) and its step (11 at most).
-_HEAD = 20
+# An event begins with its wall time (9 bytes) and its step (11 at most); one of
+# so many bytes, as scalars have, is compared with its checksum, too.
+_HEAD = 256
 _HEADER, _FOOTER = 12, 4
 # TensorBoard takes every file with "tfevents" in its name for one of these.
 _REWRITTEN = "rewritten_events"
@@ -32,7 +34,7 @@ _REWRITTEN = "rewritten_events"
 QUIET_SECS = 60.0
 _FILES_OF = "/proc/{}/fd"
 
-_Record = collections.namedtuple("_Record", "start end head")
+_Record = collections.namedtuple("_Record", "start end head is_whole")
 
 
 def remove(
@@ -40,7 +42,8 @@ def remove(
 ):
   """Removes the events of some steps from files that nobody writes any more.
 
-  A record that a kill has cut goes as well, where a file is written anew.
+  A record that a kill has cut goes as well, where a file is written anew, and
+  so does a damaged one: TensorBoard reads nothing that comes after it.
 
   Args:
     directory: str, the folder of events; one that is missing holds none.
@@ -59,11 +62,16 @@ def remove(
   for path in closed(directory, quiet_secs):
 
     def is_obsolete(record, stream):
+      if not record.is_whole:
+        return True
       if not first <= _step(record.head) <= last:
         return False
       stream.seek(record.start + _HEADER)
       data = stream.read(record.end - record.start - _HEADER - _FOOTER)
-      return not _stays(event_pb2.Event.FromString(data), at_start)
+      try:
+        return not _stays(event_pb2.Event.FromString(data), at_start)
+      except DecodeError:
+        return True
 
     removed += _rewrite(path, is_obsolete)
   return removed
@@ -72,7 +80,30 @@ def remove(
 def steps(path):
   """Returns the steps of a file's events, a set of ints."""
   with open(path, "rb") as stream:
-    return {_step(record.head) for record in _records(stream)}
+    return {_step(r.head) for r in _records(stream) if r.is_whole}
+
+
+# Open file of this process -> (bytes that were read, highest step in them).
+_read = {}
+
+
+def last_own_step(directory):
+  """Returns the highest step in this process's open files of a folder.
+
+  Each byte is read once, however often it is asked. Without events it is
+  minus infinity.
+  """
+  own = f".{socket.gethostname()}.{os.getpid()}."
+  free, last = closed(directory, quiet_secs=0), -math.inf
+  for path in _paths(directory):
+    if own in os.path.basename(path) and path not in free:
+      end, highest = _read.get(path, (0, -math.inf))
+      with open(path, "rb") as stream:
+        for record in _records(stream, end):
+          end, highest = record.end, max(highest, _step(record.head))
+      _read[path] = (end, highest)
+      last = max(last, highest)
+  return last
 
 
 def closed(directory, quiet_secs=QUIET_SECS):
@@ -83,8 +114,12 @@ def closed(directory, quiet_secs=QUIET_SECS):
     quiet_secs: float, for how many seconds a file of another machine must not
       have changed; 0 where no process of another machine can be writing.
   """
-  paths = glob.glob(os.path.join(glob.escape(directory), "*tfevents*"))
+  paths = _paths(directory)
   return sorted(path for path in paths if not _is_open(path, quiet_secs))
+
+
+def _paths(directory):
+  return glob.glob(os.path.join(glob.escape(directory), "*tfevents*"))
 
 
 def _rewrite(path, is_obsolete):
@@ -123,19 +158,22 @@ def _copy(stream, start, end, target, size=1 << 20):
     start += len(data)
 
 
-def _records(stream):
+def _records(stream, start=0):
   """Yields the records of a file, up to the first that is not whole."""
   size = stream.seek(0, os.SEEK_END)
-  start = 0
   while start + _HEADER + _FOOTER <= size:
     stream.seek(start)
-    head = stream.read(_HEADER + _HEAD)
+    head = stream.read(_HEADER + _HEAD + _FOOTER)
     (length,) = struct.unpack_from("<Q", head)
     end = start + _HEADER + length + _FOOTER
     # A crash of the machine may leave zeros, or something else, at the end.
     if end > size or masked_crc32c(head[:8]) != _uint32(head, 8):
       return
-    yield _Record(start, end, head[_HEADER : _HEADER + length])
+    data = head[_HEADER : _HEADER + min(length, _HEAD)]
+    is_whole = length > _HEAD or (
+      masked_crc32c(data) == _uint32(head, _HEADER + length)
+    )
+    yield _Record(start, end, data, is_whole)
     start = end
 
 
@@ -183,7 +221,7 @@ def _is_open(path, quiet_secs):
   if f".{socket.gethostname()}.{pid}." not in name:
     return time.time() - os.stat(path).st_mtime < quiet_secs
   if not os.path.isdir(_FILES_OF.format("self")):
-    return _is_alive(int(pid))  # This is no Linux.
+    return processes.is_alive(int(pid))  # This is no Linux.
   # Its number alone says little: after a restart another process may have it.
   folder = _FILES_OF.format(pid)
   try:
@@ -193,16 +231,6 @@ def _is_open(path, quiet_secs):
   except PermissionError:
     return True
   return any(_writes(os.path.join(folder, name), path) for name in names)
-
-
-def _is_alive(pid):
-  try:
-    os.kill(pid, 0)
-  except ProcessLookupError:
-    return False
-  except PermissionError:
-    pass
-  return True
 
 
 def _writes(descriptor, path):

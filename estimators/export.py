@@ -19,7 +19,7 @@ import time
 
 import tensorflow as tf
 
-from estimators import atomic_files, checkpoints
+from estimators import atomic_files, checkpoints, processes
 from estimators.export_outputs import (
   DEFAULT_SERVING_KEY,
   ClassificationOutput,
@@ -202,18 +202,8 @@ def _remove_leftovers(base):
   """Removes the temporary folders of this machine's processes that are gone."""
   for folder in glob.glob(os.path.join(glob.escape(base), "temp-*")):
     pid = re.search(re.escape(_owner("")) + r"(\d+)$", folder)
-    if pid and not _is_alive(int(pid[1])):
+    if pid and not processes.is_alive(int(pid[1])):
       shutil.rmtree(folder)
-
-
-def _is_alive(pid):
-  try:
-    os.kill(pid, 0)
-  except ProcessLookupError:
-    return False
-  except PermissionError:
-    pass
-  return True
 
 
 def _sync(folder):

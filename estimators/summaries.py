@@ -12,7 +12,7 @@ import tensorflow as tf
 from tensorboard.backend.event_processing import event_file_loader
 from tensorboard.plugins.hparams import api as hparams_api
 
-from estimators import event_files
+from estimators import event_files, training_lock
 
 _logger = tf.get_logger()
 _writers = {}
@@ -35,6 +35,28 @@ def writer_for(directory):
     writer = tf.summary.create_file_writer(directory)
     _writers[directory] = writer
   return writer
+
+
+def close_if_past(directory, step):
+  """Closes this process's writer of a folder if it has written such steps.
+
+  It does so in a training that goes back, as after an error: what was written
+  can then be removed, and the next `writer_for` begins a new file. Functions
+  that were traced with the writer are traced anew with that one.
+
+  Args:
+    directory: str.
+    step: number, the first of the steps.
+  """
+  directory = os.path.abspath(directory)
+  writer = _writers.get(directory)
+  if writer is None:
+    return
+  writer.flush()
+  if event_files.last_own_step(directory) >= step:
+    writer.close()
+    del _writers[directory]
+    _earlier.pop(directory, None)
 
 
 def no_writer():
@@ -91,8 +113,9 @@ def go_on(model_dir, step, is_first=False):
   """Removes the events that training from a step on will write once more.
 
   They are those of a process that was killed after its last checkpoint, or that
-  wrote a newer one which is not used. Evaluations of later steps go as well.
-  No other training may be under way in the folder.
+  wrote a newer one which is not used; or of this process, after an error.
+  Evaluations of later steps go as well. No other training may be under way in
+  the folder.
 
   Args:
     model_dir: str.
@@ -101,6 +124,7 @@ def go_on(model_dir, step, is_first=False):
       parameters are to be written.
   """
   first = -math.inf if is_first else step
+  close_if_past(model_dir, first)
   # An event of training has the step before the one that it is of.
   removed = {
     model_dir: event_files.remove(
@@ -108,7 +132,10 @@ def go_on(model_dir, step, is_first=False):
     )
   }
   for directory in _eval_dirs(model_dir):
-    removed[directory] = event_files.remove(directory, step + 1)
+    close_if_past(directory, step + 1)
+    removed[directory] = event_files.remove(
+      directory, step + 1, quiet_secs=_quiet_secs(directory)
+    )
   for directory, number in removed.items():
     if number:
       _logger.info(
@@ -118,6 +145,17 @@ def go_on(model_dir, step, is_first=False):
         directory,
         step,
       )
+
+
+def _quiet_secs(directory):
+  """Returns for how long nothing must have come from another machine.
+
+  An evaluator may be at work there, unless this process trains and evaluates.
+  Then a file of another host is of this very run, which was moved.
+  """
+  if training_lock.is_kept_around(directory):
+    return 0
+  return event_files.QUIET_SECS
 
 
 def _eval_dirs(model_dir):
@@ -160,12 +198,13 @@ def replace(directory, step):
     directory: str, the folder of the evaluation's events.
     step: int, the global step.
   """
+  directory = os.path.abspath(directory)
+  quiet_secs = _quiet_secs(directory)
   if directory not in _earlier:
-    _earlier[directory] = frozenset().union(
-      *(event_files.steps(path) for path in event_files.closed(directory))
-    )
+    paths = event_files.closed(directory, quiet_secs)
+    _earlier[directory] = frozenset().union(*map(event_files.steps, paths))
   if step in _earlier[directory]:
-    event_files.remove(directory, step, step)
+    event_files.remove(directory, step, step, quiet_secs=quiet_secs)
 
 
 def write_evaluation(writer, results, step, checkpoint_path):

@@ -88,6 +88,18 @@ def kept(estimator):
       _kept.reset(token)
 
 
+def is_kept_around(folder):
+  """Whether `kept` holds, around this code, the lock above a folder.
+
+  Then the process that trains there is this one, and it alone evaluates.
+
+  Args:
+    folder: str, a model_dir, or a folder within one.
+  """
+  folder = os.path.realpath(folder) + os.sep
+  return any(folder.startswith(path + os.sep) for path in _kept.get())
+
+
 def check_writable(folder, purpose):
   """Makes sure that a folder can be written, or made when it is missing.
 

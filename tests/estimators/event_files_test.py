@@ -1,5 +1,6 @@
 """Tests of event files from which events of earlier processes are removed."""
 
+import contextlib
 import glob
 import os
 import shutil
@@ -19,6 +20,7 @@ from estimators import (
   SummarySaverHook,
   event_files,
   summaries,
+  training_lock,
 )
 from tests.estimators import toys
 from tests.estimators.helpers import events_of, new_folder, scalars, steps
@@ -83,7 +85,7 @@ class RemoveTest(tf.test.TestCase):
     paths.append(write(self.folder, far, far + 1))
     whole = content(paths[1])
     self.assertEqual(event_files.remove(self.folder, 129), 2 + 5 + 2)
-    self.assertEqual(files(self.folder), paths[:2])
+    self.assertCountEqual(files(self.folder), paths[:2])
     self.assertEqual(read(paths[0]), [0, 1, 2, 3])
     self.assertEqual(read(paths[1]), [126, 127, 128])
     # What stays has the bytes that it had.
@@ -141,6 +143,40 @@ class RemoveTest(tf.test.TestCase):
       self.assertEqual(read(path), [0, 1])
       self.assertNotIn(tail, content(path))
       os.remove(path)
+
+  def test_a_flipped_bit_anywhere(self):
+    whole = content(write(self.folder, 0, 3))
+    (path,) = files(self.folder)
+    size = len(whole) // 6  # All but the first are of about one size.
+    for position in range(len(whole) - 2 * size, len(whole) - size):
+      changed = bytearray(whole)
+      changed[position] ^= 0x10
+      with open(path, "wb") as stream:
+        stream.write(changed)
+      event_files.remove(self.folder, 4)
+      # What is left can be read to its end, unless a length was damaged.
+      self.assertContainsSubset(set(read(path)), {0, 1, 2, 3})
+      self.assertContainsSubset({0, 1}, set(read(path)))
+
+  def test_a_large_event_that_is_damaged(self):
+    path = write(self.folder, 0, 1, wide=True)
+    with open(path, "rb+") as stream:
+      stream.seek(os.path.getsize(path) - 20_000)
+      stream.write(b"\xff" * 20_000)
+    event_files.remove(self.folder, 0)
+    self.assertEqual(files(self.folder), [])
+
+  def test_the_last_step_of_this_process(self):
+    self.assertEqual(event_files.last_own_step(self.folder), -np.inf)
+    write(self.folder, 0, 9)  # It is closed.
+    writer = tf.summary.create_file_writer(self.folder)
+    for step in (4, 3, 7):
+      with writer.as_default(step=step):
+        tf.summary.scalar("loss", 1.0)
+      writer.flush()
+      last = event_files.last_own_step(self.folder)
+      self.assertEqual(last, max(step, 4))
+    writer.close()
 
   def test_what_is_written_at_the_start(self):
     def start(writer):
@@ -244,24 +280,54 @@ class KilledTrainingTest(tf.test.TestCase):
         self.assertEqual(graphs(model_dir), 1)
 
   def test_a_hook_with_a_folder_of_its_own(self):
-    folder = new_folder()
+    others = new_folder()
 
-    def train(model_dir, folder, last):
-      hook = SummarySaverHook(
-        {"x": "x_tensor"}, save_steps=1, output_dir=folder
+    def add(folder, first, last):
+      shutil.copy(
+        write(new_folder(), first, last, tag="x"),
+        os.path.join(folder, "events.out.tfevents.1.other.1.1.v2"),
       )
-      self.estimator(model_dir).train(TRAIN, [hook], max_steps=last)
 
+    def train(model_dir, last):
+      hooks = [
+        SummarySaverHook({"x": "x_tensor"}, save_steps=1, output_dir=folder)
+        for folder in (os.path.join(model_dir, "own"), others)
+      ]
+      self.estimator(model_dir).train(TRAIN, hooks, max_steps=last)
+
+    add(others, 3, 3)
     model_dir = new_folder()
-    train(model_dir, folder, 10)
-    kept, seen = killed(model_dir), killed(folder)
+    train(model_dir, 10)
+    kept = killed(model_dir)
     # Two steps more, of which the checkpoint is lost.
-    shutil.copy(
-      write(new_folder(), 10, 11, tag="x"),
-      os.path.join(seen, "events.out.tfevents.1.other.1.1.v2"),
-    )
-    train(kept, seen, 13)
-    self.assertEqual(steps(seen)["x"], list(range(13)))
+    add(os.path.join(kept, "own"), 10, 11)
+    add(others, 11, 11)
+    train(kept, 13)
+    self.assertEqual(steps(os.path.join(kept, "own"))["x"], list(range(13)))
+    # Elsewhere there may be other runs.
+    self.assertEqual(steps(others)["x"].count(11), 2)
+
+  def test_an_error_and_a_second_call(self):
+    def fail(run):
+      if run.step == 18:
+        raise ZeroDivisionError
+
+    hook = toys.RecordingHook()
+    hook.after_run = fail
+    estimator = self.estimator(new_folder())
+    own = os.path.join(estimator.model_dir, "own")
+    saver = SummarySaverHook({"x": "x_tensor"}, save_steps=1, output_dir=own)
+    with self.assertRaises(ZeroDivisionError):
+      estimator.train(TRAIN, [saver, hook], max_steps=20)
+    num_files = len(glob.glob(estimator.model_dir + "/*tfevents*"))
+    estimator.train(TRAIN, [saver], max_steps=20)
+    estimator.train(TRAIN, [saver], max_steps=30)
+    self.expect_unbroken(estimator.model_dir)
+    self.assertEqual(graphs(estimator.model_dir), 1)
+    self.assertEqual(steps(own)["x"], list(range(30)))
+    # Where training just goes on it writes to the same file.
+    now = len(glob.glob(estimator.model_dir + "/*tfevents*"))
+    self.assertEqual((num_files, now), (1, 2))
 
   def test_killed_before_the_first_checkpoint(self):
     model_dir = self.killed_after(9)
@@ -285,6 +351,21 @@ class KilledTrainingTest(tf.test.TestCase):
     eval_dir = os.path.join(model_dir, "eval")
     self.assertEqual(steps(eval_dir)["loss"], [10])
     self.assertEqual(list(summaries.read_eval_metrics(eval_dir)), [10])
+
+  def test_an_evaluation_of_the_same_run_on_another_machine(self):
+    for is_kept, left in ((False, [3, 4, 5]), (True, [3])):
+      estimator = self.estimator(new_folder())
+      eval_dir = os.path.join(estimator.model_dir, "eval")
+      path = write(eval_dir, 3, 5)
+      theirs = path.replace(f".{socket.gethostname()}.", ".a.box.")
+      os.rename(path, theirs)
+      with (
+        training_lock.kept(estimator) if is_kept else contextlib.nullcontext()
+      ):
+        summaries.replace(eval_dir, 4)
+        summaries.go_on(estimator.model_dir, 4)
+      # Without the lock they may be an evaluator's, and stay.
+      self.assertEqual(read(theirs), left)
 
   def test_an_evaluation_made_twice(self):
     estimator = self.estimator(new_folder())
