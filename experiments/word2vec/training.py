@@ -94,7 +94,7 @@ def _train_basic(estimator, config, text, hooks):
 
 def _train_epochs(estimator, config, text, hooks):
   total = config.epochs_to_train * text.num_words
-  results = None
+  results = evaluated = None
   while True:
     done = words_done(estimator)
     if done > total:
@@ -105,8 +105,9 @@ def _train_epochs(estimator, config, text, hooks):
         "another model_dir."
       )
     is_last = done == total or _is_at(estimator, config.train_steps)
-    if done and (is_last or done % text.num_words == 0):
-      results = evaluate(estimator, text)
+    is_due = is_last or done % text.num_words == 0
+    if done and is_due and done != evaluated:
+      results, evaluated = evaluate(estimator, text), done
     if is_last:
       return results
     hooks[0].words_before = done
