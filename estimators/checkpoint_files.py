@@ -10,6 +10,7 @@ without checksums, which this package did not write, is taken for whole until
 TensorFlow finds out.
 """
 
+import contextlib
 import glob
 import hashlib
 import os
@@ -26,8 +27,11 @@ _logger = tf.get_logger()
 NAME = "model.ckpt"
 LIST = "checkpoint"
 INDEX, _DATA, SUMS = ".index", ".data-", ".sha256"
+# Beside one at whose step the input was found to have ended afterwards.
+ENDED = ".ended"
+_LOOKS = 5  # at a folder that changes meanwhile
 # What the names of a checkpoint's files have besides, but for the index.
-_PART = re.compile(r"\.(data-\d+-of-\d+|sha256|sha256\.tmp)$")
+_PART = re.compile(r"\.(data-\d+-of-\d+|(sha256|ended)(\.tmp.*)?)$")
 _SUM_LINE = re.compile(r"([0-9a-f]{64})  (.+)")
 
 
@@ -39,6 +43,11 @@ def step_of(path):
 def is_there(path):
   """Whether there is a checkpoint of that name."""
   return os.path.exists(path + INDEX)
+
+
+def is_sealed(path):
+  """Whether there is a checkpoint of that name, and its checksums."""
+  return is_there(path) and os.path.exists(path + SUMS)
 
 
 def seal(path):
@@ -78,12 +87,18 @@ def _damage(path):
       lines = file.read().decode("latin-1").splitlines()
   except FileNotFoundError:
     return None
+  except OSError as error:
+    return f"{path}{SUMS} cannot be read: {error}"
   sums = [_SUM_LINE.fullmatch(line) for line in lines]
   if len(sums) < 2 or None in sums:
     return f"{path}{SUMS} does not hold checksums"
   sums = {match[2]: match[1] for match in sums}
   for file in _files(path):
-    if sums.pop(os.path.basename(file), None) != _sha256(file):
+    try:
+      is_right = sums.pop(os.path.basename(file), None) == _sha256(file)
+    except OSError as error:
+      return f"{file} cannot be read: {error}"
+    if not is_right:
       return f"{file} is not what its checksum says"
   return f"{sorted(sums)} is missing" if sums else None
 
@@ -101,33 +116,63 @@ def check(path):
 def newest(model_dir, or_earlier=True):
   """Returns the path of the newest checkpoint that is whole, or None.
 
-  Those that are damaged are warned of, and the one before them is taken.
+  It is that of the highest step. Those that are damaged are warned of, and the
+  one before them is taken.
 
   Args:
     model_dir: str, the folder.
-    or_earlier: bool, whether one before it is taken also where the newest is
-      gone. Who follows a training on another machine may not see it as yet.
+    or_earlier: bool, whether one before it is taken also where the newest that
+      is listed is gone. Who follows a training on another machine may not see
+      it as yet.
 
   Raises:
     ValueError: there are checkpoints, but all of them are damaged.
   """
-  last = listed(model_dir)[-1:]
-  if last and not or_earlier and not is_there(last[0]):
-    return None
-  problems = []
-  for path in _candidates(model_dir):
-    problem = damage(path)
-    if problem is None:
-      return path
-    problems.append(problem)
-    _warn_once(path, problem)
-  if problems:
+  path, problems = None, []
+  for _ in range(_LOOKS):
+    stamp = _stamp(os.path.join(model_dir, LIST))
+    last = listed(model_dir)[-1:]
+    if last and not or_earlier and not is_there(last[0]):
+      return None
+    path, problems = _newest_of(_candidates(model_dir))
+    if path or stamp == _stamp(os.path.join(model_dir, LIST)):
+      break  # Else training has removed what was looked at.
+  if path is None and problems:
     raise ValueError(
       f"all checkpoints in {model_dir} are damaged ({'; '.join(problems)}), so "
       "there is nothing to go on from; copy one there from elsewhere, or begin "
       "anew with another model_dir."
     )
-  return None
+  if path and last and path != last[0] and is_there(last[0]):
+    _warn_of_first_line(model_dir, last[0], path)
+  return path
+
+
+def _newest_of(paths):
+  """Returns (the first path that is whole, or None; problems before it)."""
+  problems = []
+  for path in paths:
+    problem = damage(path)
+    if not is_there(path):
+      continue  # It was removed meanwhile.
+    if problem is None:
+      return path, problems
+    problems.append(problem)
+    _warn_once(
+      (path, problem),
+      "The checkpoint %s is cut or damaged, and the one before it is used: %s. "
+      "Its files are left where they are.",
+    )
+  return None, problems
+
+
+def _warn_of_first_line(model_dir, named, path):
+  if damage(named) is None:
+    _warn_once(
+      (os.path.join(model_dir, LIST), named, path),
+      "The first line of %s names %s, but the newest checkpoint, %s, is used; "
+      "to go back, remove the files of the later ones.",
+    )
 
 
 _lists = {}
@@ -160,24 +205,27 @@ def _parsed_list(model_dir):
   if state is None:
     return ()
   last = state.model_checkpoint_path
-  # Who wants to go back may write an earlier one's name into the first line.
-  before = [
-    path
-    for path in state.all_model_checkpoint_paths
-    if path != last and _number(path) < _number(last)
-  ]
-  return (*before, last)
+  return (*(p for p in state.all_model_checkpoint_paths if p != last), last)
 
 
 def _candidates(model_dir):
-  """Returns the checkpoints to try, newest first."""
+  """Returns the checkpoints to try, newest first.
+
+  They are those that are listed; those with checksums, as a kill may have come
+  before one was listed; and where neither is there, all that look like one.
+  """
   paths = [path for path in listed(model_dir) if is_there(path)]
-  if not paths and os.path.exists(os.path.join(model_dir, LIST)):
-    # The list is damaged, or newer than what another machine sees.
-    sums = glob.glob(os.path.join(glob.escape(model_dir), f"{NAME}-*{SUMS}"))
-    paths = [path.removesuffix(SUMS) for path in sums]
-    paths = sorted(filter(is_there, paths), key=_number)
-  return reversed(paths)
+  paths += [path for path in _with(model_dir, SUMS) if is_there(path)]
+  if not paths:
+    paths = _with(model_dir, INDEX)
+  # A list of others may have names without a step, in the order of the list.
+  return sorted(dict.fromkeys(paths), key=_number)[::-1]
+
+
+def _with(model_dir, ending):
+  """Returns the paths of our names that have a file of an ending."""
+  pattern = os.path.join(glob.escape(model_dir), f"{NAME}-*{ending}")
+  return [file.removesuffix(ending) for file in glob.glob(pattern)]
 
 
 def _number(path):
@@ -189,16 +237,10 @@ def _number(path):
 _warned = set()
 
 
-def _warn_once(path, problem):
-  if (path, problem) in _warned:
-    return
-  _warned.add((path, problem))
-  _logger.warning(
-    "The checkpoint %s is cut or damaged, and the one before it is used: %s. "
-    "Its files are left where they are.",
-    path,
-    problem,
-  )
+def _warn_once(what, text):
+  if what not in _warned:
+    _warned.add(what)
+    _logger.warning(text, *what)
 
 
 def clear(model_dir):
@@ -213,9 +255,13 @@ def clear(model_dir):
     path = _PART.sub("", file)
     if path != file and not is_there(path):
       os.remove(file)
-  for name in ("*.json.tmp", f"{LIST}.tmp*"):
+  for name in ("*.json.tmp*", f"{LIST}.tmp*"):
     for file in glob.glob(os.path.join(glob.escape(model_dir), name)):
       os.remove(file)
+  last = max(map(_number, listed(model_dir)), default=-1)
+  for path in _with(model_dir, INDEX) if last >= 0 else ():
+    if not is_sealed(path) and _number(path) > last:
+      remove(path)  # The save was killed before its checksums.
   _mend_list(model_dir)
 
 
@@ -231,8 +277,9 @@ def _mend_list(model_dir):
     is_right and state.last_preserved_timestamp <= time.time()
   ):
     return
-  kept = [p for p in reversed(list(_candidates(model_dir))) if not damage(p)]
-  names = [os.path.basename(path) for path in kept]
+  # What training keeps for good is not listed, and may stay so.
+  kept = {p for p in paths if is_there(p) and not damage(p)} | {path}
+  names = [os.path.basename(p) for p in sorted(kept, key=_number)]
   now = time.time()
   state = tf.compat.v1.train.generate_checkpoint_state_proto(
     model_dir, names[-1], names, [now] * len(names), now - 1
@@ -244,23 +291,37 @@ def _mend_list(model_dir):
 def remove_unfinished(path):
   """Removes what a save that has failed leaves."""
   shutil.rmtree(path + "_temp", ignore_errors=True)
-  if not os.path.exists(path + SUMS):
-    for file in _files(path):
-      os.remove(file)
+  with contextlib.suppress(OSError):  # The folder itself may be gone.
+    if not os.path.exists(path + SUMS):
+      remove(path)
 
 
 def remove(path):
   """Removes a checkpoint, its index first: without it the rest is none."""
-  for file in [*reversed(_files(path)), path + SUMS]:
+  for file in [*reversed(_files(path)), path + SUMS, path + ENDED]:
     if os.path.exists(file):
       os.remove(file)
 
 
-def remove_sums(paths):
-  """Removes the checksums of checkpoints that TensorFlow has removed."""
+def remove_rest(paths):
+  """Removes what is left of checkpoints that TensorFlow has removed."""
   for path in paths:
-    if not is_there(path) and os.path.exists(path + SUMS):
-      os.remove(path + SUMS)
+    if not is_there(path):
+      remove(path)
+
+
+def note_end(path):
+  """Notes that the input had ended where a checkpoint was made.
+
+  The checkpoint itself is not written once more: a kill could come amidst.
+  """
+  with atomic_files.writing(path + ENDED):
+    pass
+
+
+def is_end(path):
+  """Whether the input was found to have ended where a checkpoint was made."""
+  return os.path.exists(path + ENDED)
 
 
 def _files(path):

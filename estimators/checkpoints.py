@@ -6,6 +6,7 @@ position of the input. Variables are stored under the names that `Objects` gives
 them, so another process that builds the same model finds them.
 """
 
+import contextlib
 import os
 
 import tensorflow as tf
@@ -78,8 +79,14 @@ class Saver:
       and not tf.reduce_all(tf.math.is_finite(raw(variable)))
     ]
 
+  def note_end(self, step):
+    """Notes that the input has ended where a step's checkpoint was made."""
+    checkpoint_files.note_end(f"{self._prefix}-{step}")
+
   def _save(self, step):
     setattr(self._checkpoint, INPUT, self._position.trackables())
+    with contextlib.suppress(FileNotFoundError):  # Of one of the same step.
+      os.remove(f"{self._prefix}-{step}{checkpoint_files.ENDED}")
     before = self._manager.checkpoints
     path = self._manager.save(
       checkpoint_number=step,
@@ -88,7 +95,7 @@ class Saver:
         experimental_write_callbacks=[checkpoint_files.seal]
       ),
     )
-    checkpoint_files.remove_sums(before)
+    checkpoint_files.remove_rest(before)
     atomic_files.sync(os.path.join(self._model_dir, checkpoint_files.LIST))
     atomic_files.sync(self._model_dir)
     return path

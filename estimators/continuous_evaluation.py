@@ -182,7 +182,10 @@ class Loop:
     except (ValueError, OSError, tf.errors.OpError):
       # Its files go one after another.
       self._sleep(POLL_SECS)
-      if _is_there(path):
+      problem = _is_there(path) and checkpoint_files.damage(path)
+      if problem:
+        _logger.warning("Step %d cannot be evaluated: %s.", step, problem)
+      elif _is_there(path):
         raise
     if evaluation.last_step != step:
       evaluation.skip(step)
@@ -230,9 +233,9 @@ def _where(evaluation):
 
 def _kept_steps(model_dir):
   """Returns the steps of the checkpoints that training keeps."""
-  state = tf.train.get_checkpoint_state(model_dir)
-  paths = state.all_model_checkpoint_paths if state else ()
-  return [checkpoints.step_of(path) for path in paths]
+  return [
+    checkpoints.step_of(path) for path in checkpoint_files.listed(model_dir)
+  ]
 
 
 def _is_there(path):

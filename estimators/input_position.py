@@ -24,6 +24,7 @@ class InputPosition:
   Args:
     dataset: the `tf.data.Dataset` to read.
     num_parts: int, in how many parts workers read the input, each its own.
+    seed: int, with which the input was made; or None.
 
   Attributes:
     num_parts: int, the argument.
@@ -33,8 +34,9 @@ class InputPosition:
     restored: bool, whether it goes on from a checkpoint.
   """
 
-  def __init__(self, dataset, num_parts=1):
+  def __init__(self, dataset, num_parts=1, seed=None):
     self._dataset = dataset
+    self._seed = seed
     self.num_parts = num_parts
     self.iterator = iter(dataset)
     self._batches = tf.Variable(0, dtype=tf.int64, trainable=False)
@@ -89,13 +91,19 @@ class InputPosition:
   def _try_saving_with_symbols(self):
     """Leaves the state out if it would be saved without random numbers'.
 
-    With the option experimental_symbolic_checkpoint it does not notice what has
-    a state outside of the iterator. Without the option it does.
+    With the option experimental_symbolic_checkpoint, or one of the policies, it
+    is not noticed what has a state outside of the iterator. Without it is.
     """
-    if not self._dataset.options().experimental_symbolic_checkpoint:
+    now = self._dataset.options()
+    fails = tf.data.experimental.ExternalStatePolicy.FAIL
+    if (
+      not now.experimental_symbolic_checkpoint
+      and now.experimental_external_state_policy in (None, fails)
+    ):
       return
     options = tf.data.Options()
     options.experimental_symbolic_checkpoint = False
+    options.experimental_external_state_policy = fails
     plain = iter(self._dataset.with_options(options))
     with tempfile.TemporaryDirectory() as folder:
       try:
@@ -112,7 +120,7 @@ class InputPosition:
       "The position of the input cannot be saved (%s), so a restart will read "
       "again, and drop, the batches already read. %s",
       cause,
-      _remedy(cause),
+      _remedy(cause) if self._seed is not None else _remedy(cause) + _NO_SEED,
     )
 
   def trackables(self):
@@ -167,7 +175,7 @@ class InputPosition:
       for name in ("batches", "finished", "kind", "parts")
       if reader.has_tensor(f"{INPUT}/{name}{SUFFIX}")
     }
-    if not saved or saved["finished"]:
+    if not saved or saved["finished"] or checkpoint_files.is_end(path):
       return
     if saved.get("parts", 1) != self.num_parts:
       self._begin_anew(
@@ -185,16 +193,25 @@ class InputPosition:
       try:
         tf.train.Checkpoint(**position).read(path).expect_partial()
       except tf.errors.OpError as error:
+        if not _is_of_other_operations(error):
+          raise
         self._begin_anew(f"Its operations are others: {error.message}")
         return
-    else:
-      _logger.info("Reading again %d batches read before.", saved["batches"])
-      # By this very iterator: another one of the same dataset would shuffle in
-      # another order.
-      for _ in range(saved["batches"]):
-        self.iterator.get_next_as_optional()
+    elif not self._skip(saved["batches"]):
+      return
     self._batches.assign(saved["batches"])
     self.restored = True
+
+  def _skip(self, batches):
+    """Reads and drops batches; returns whether there were as many."""
+    _logger.info("Reading again %d batches read before.", batches)
+    # By this very iterator: another one of the same dataset would shuffle in
+    # another order.
+    for i in range(batches):
+      if not self.iterator.get_next_as_optional().has_value():
+        self._begin_anew(f"It ends after {i} batches, and {batches} were read.")
+        return False
+    return True
 
   def _begin_anew(self, why):
     self.iterator = iter(self._dataset)
@@ -209,15 +226,33 @@ class InputPosition:
     return f"{size} batches of {self._dataset.element_spec}"
 
 
+def _is_of_other_operations(error):
+  """Whether an error in restoring an iterator means that it is another's."""
+  kinds = (
+    tf.errors.FailedPreconditionError,
+    tf.errors.InternalError,
+    tf.errors.InvalidArgumentError,
+  )
+  return isinstance(error, kinds) or "dataset definition" in str(error)
+
+
 def has_ended(path):
   """Whether a checkpoint was made at the end of training, with all input read.
 
   Args:
     path: str, the checkpoint.
   """
+  if checkpoint_files.is_end(path):
+    return True
   reader = tf.train.load_checkpoint(path)
   key = f"{INPUT}/finished{SUFFIX}"
   return reader.has_tensor(key) and bool(reader.get_tensor(key))
+
+
+_NO_SEED = (
+  " Without a seed (RunConfig(tf_random_seed=...)) they may come in another "
+  "order then, so that some are seen twice and others not at all."
+)
 
 
 def _draws(cause):

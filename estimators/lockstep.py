@@ -9,6 +9,7 @@ saved a checkpoint, and then each of the others saves the position of its input.
 import contextlib
 import glob
 import os
+import shutil
 
 import tensorflow as tf
 
@@ -21,7 +22,7 @@ _logger = tf.get_logger()
 _NAME = "position"
 
 
-def of(workers, model_dir, dataset, is_part):
+def of(workers, model_dir, dataset, is_part, seed=None):
   """Returns how the loop of a call of train goes on with those of others.
 
   Args:
@@ -29,14 +30,15 @@ def of(workers, model_dir, dataset, is_part):
     model_dir: str, the folder of checkpoints.
     dataset: `tf.data.Dataset`, the input.
     is_part: bool, whether it gives this worker's part of each global batch.
+    seed: int, with which the input was made; or None.
 
   Returns:
     A `Lockstep`, or `Alone`, which has the same methods and does nothing.
   """
   if workers is None:
-    return Alone(InputPosition(dataset))
+    return Alone(InputPosition(dataset, seed=seed))
   num_parts = workers.number if is_part else 1
-  position = InputPosition(dataset, num_parts)
+  position = InputPosition(dataset, num_parts, seed)
   return Lockstep(workers, model_dir, position)
 
 
@@ -224,10 +226,10 @@ class WorkerPositions:
     """
     step = checkpoint_files.step_of(path) if path else -1
     self._remove(lambda other: other > step)
-    if not path:
+    if not path or checkpoint_files.is_end(path):
       return
     own = self._path(step)
-    if checkpoint_files.is_there(own) and not checkpoint_files.damage(own):
+    if checkpoint_files.is_sealed(own) and not checkpoint_files.damage(own):
       self._position.restore(own)
     else:
       self._position.restore(path, only_count=True)
@@ -250,3 +252,5 @@ class WorkerPositions:
       path = index.removesuffix(".index")
       if condition(checkpoint_files.step_of(path)):
         checkpoint_files.remove(path)
+    for folder in glob.glob(glob.escape(self._path("")) + "*_temp"):
+      shutil.rmtree(folder)  # A save was killed.

@@ -14,16 +14,27 @@ from estimators.spec import EstimatorSpec, Minimize, ModeKeys, MoveAverages
 _logger = tf.get_logger()
 
 # Ops that draw from a state which no checkpoint holds.
+# What draws random numbers from a state of its own.
 _STATEFUL_RANDOM_OPS = {
+  "AllCandidateSampler",
+  "FixedUnigramCandidateSampler",
+  "LearnedUnigramCandidateSampler",
+  "LogUniformCandidateSampler",
+  "Multinomial",
+  "ParameterizedTruncatedNormal",
+  "RandomCrop",
+  "RandomGamma",
+  "RandomPoisson",
+  "RandomPoissonV2",
+  "RandomShuffle",
+  "RandomStandardNormal",
   "RandomUniform",
   "RandomUniformInt",
-  "RandomStandardNormal",
+  "SampleDistortedBoundingBox",
+  "SampleDistortedBoundingBoxV2",
+  "ThreadUnsafeUnigramCandidateSampler",
   "TruncatedNormal",
-  "ParameterizedTruncatedNormal",
-  "RandomShuffle",
-  "RandomGamma",
-  "RandomPoissonV2",
-  "Multinomial",
+  "UniformCandidateSampler",
 }
 
 

@@ -95,11 +95,13 @@ class TrainingRun(Run):
     state = (self.global_step, self._position.finished)
     if self.last_saved == state:
       return None
+    if self.last_saved and self.last_saved[0] == self.global_step:
+      self._saver.note_end(self.global_step)  # Only that is new.
+      self.last_saved = state
+      return None
     broken = self._saver.not_finite()
     if broken:
       self.divergence.of_variables(broken)
-    if self.last_saved and self.last_saved[0] == self.global_step:
-      listeners = ()  # They have seen this step; only the input's end is new.
     line = "Calling checkpoint listeners %s saving checkpoint %d..."
     _logger.info(line, "before", self.global_step)
     for listener in listeners:

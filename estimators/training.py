@@ -51,7 +51,13 @@ def train(
     steps, max_steps: int or None, as for `Estimator.train`.
     is_part: bool, whether the dataset gives this worker's part of each batch.
   """
-  together = lockstep.of(loaded.workers, estimator.model_dir, dataset, is_part)
+  together = lockstep.of(
+    loaded.workers,
+    estimator.model_dir,
+    dataset,
+    is_part,
+    estimator.config.tf_random_seed,
+  )
   position = together.position
   together.restore(path)
   _check_listeners(estimator.config, hooks + plan.spec.hooks, listeners)

@@ -16,7 +16,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from estimators import atomic_files
 from experiments.word2vec import vocabulary
 
 VARIABLE = "emb"  # the vectors in checkpoints
@@ -95,6 +94,8 @@ def write(path, words, vectors, binary=None):
   Raises:
     ValueError: the words are not such, or not as many as vectors.
   """
+  from estimators import atomic_files  # TensorFlow comes with it: seconds.
+
   _check(words, vectors)
   binary = path.endswith(".bin") if binary is None else binary
   vectors = np.asarray(vectors, _FLOAT)

@@ -8,8 +8,6 @@ ASCII whitespace separates.
 
 import os
 
-from estimators import atomic_files
-
 FILE = "vocab.txt"
 UNKNOWN = "UNK"
 
@@ -22,6 +20,8 @@ def write(path, words, counts):
     words: list of str, words[0] is `UNKNOWN`.
     counts: ints, as many.
   """
+  from estimators import atomic_files  # TensorFlow comes with it: seconds.
+
   with atomic_files.writing(path) as stream:
     for word, count in zip(words, counts, strict=True):
       stream.write(f"{word} {count}\n".encode())

@@ -13,7 +13,7 @@ from absl.testing import parameterized
 
 from estimators import RunConfig, checkpoint_files, checkpoints
 from estimators.checkpoints import Saver
-from estimators.input_position import InputPosition
+from estimators.input_position import InputPosition, has_ended
 from tests.estimators.helpers import new_folder
 
 
@@ -162,25 +162,74 @@ class ListTest(tf.test.TestCase):
       whole = stream.read()
     size = len(whole)
     broken = [whole[: size * i // 20] for i in range(20)]
-    broken += [flipped(whole, bit) for bit in range(5, 8 * size, 61)]
-    for content in broken:
+    broken += [flipped(whole, bit) for bit in range(0, 8 * size, 7)]
+    for content in [*broken, b"\xff\0"]:
       change(file, lambda _, content=content: content)
-      found = checkpoints.newest(folder)
-      # The list may name an earlier one, but none that is not there.
-      self.assertIn(found, [path_of(folder, step) for step in (9, 10, 11)])
-    change(file, lambda _: b"\xff\0")
-    self.assertEqual(checkpoints.newest(folder), path_of(folder, 11))
+      self.assertEqual(checkpoints.newest(folder), path_of(folder, 11))
 
-  def test_its_first_line_can_go_back(self):
+  def test_a_first_line_that_names_an_earlier_one_is_told(self):
     folder = saved([1, 2, 3])
     file = os.path.join(folder, "checkpoint")
     change(file, lambda c: c.replace(b"ckpt-3", b"ckpt-2", 1))
+    with self.assertLogs("tensorflow", "WARNING") as logs:
+      self.assertEqual(checkpoints.newest(folder), path_of(folder, 3))
+    self.assertRegex(
+      logs.output[0], "names .*-2, but .*-3, is used; to go back"
+    )
+    checkpoint_files.remove(path_of(folder, 3))
     self.assertEqual(checkpoints.newest(folder), path_of(folder, 2))
 
-  def test_without_it_there_is_none(self):
-    folder = saved([1])
+  def test_without_it(self):
+    folder = saved([9, 10])
     os.remove(os.path.join(folder, "checkpoint"))
-    self.assertIsNone(checkpoints.newest(folder))
+    self.assertEqual(checkpoints.newest(folder), path_of(folder, 10))
+    for step in (9, 10):
+      os.remove(path_of(folder, step) + ".sha256")
+    self.assertEqual(checkpoints.newest(folder), path_of(folder, 10))
+
+  def test_a_kill_before_it_names_the_newest(self):
+    folder = saved([1, 2])
+    file = os.path.join(folder, "checkpoint")
+    with open(file, "rb") as stream:
+      before = stream.read()
+    variable = tf.Variable(np.full(3, 3.0))
+    saver_in(folder, variable).save(3)
+    change(file, lambda _: before)
+    self.assertEqual(checkpoints.newest(folder), path_of(folder, 3))
+    # From now on it is one of those that go in their turn.
+    saver_in(folder, variable, keep=2).save(4)
+    self.assertEqual(
+      checkpoint_files.listed(folder), (path_of(folder, 3), path_of(folder, 4))
+    )
+
+  def test_what_is_kept_for_good_is_not_listed_again(self):
+    folder = saved([1, 2])
+    with mock.patch("time.time", return_value=time.time() + 2 * 3600):
+      config = RunConfig(keep_checkpoint_max=1, keep_checkpoint_every_n_hours=1)
+      position = InputPosition(tf.data.Dataset.range(9))
+      variable = {"value": tf.Variable([5.0])}
+      saver = Saver(folder, config, variable, position)
+      saver.save(5)
+      saver.save(6)
+    kept = checkpoint_files.is_there(path_of(folder, 5))
+    self.assertTrue(kept)
+    change(path_of(folder, 6) + ".index", lambda _: b"")
+    self.assertEqual(checkpoints.newest(folder), path_of(folder, 5))
+
+  def test_one_that_is_removed_while_it_is_read(self):
+    folder = saved([1, 2])
+    whole = checkpoint_files.damage
+
+    def damage(path):
+      if path == path_of(folder, 2):
+        for step in (1, 2):
+          checkpoint_files.remove(path_of(folder, step))
+        saver_in(folder, tf.Variable(np.full(3, 3.0))).save(3)
+        return "it is not what its checksum says"
+      return whole(path)
+
+    with mock.patch.object(checkpoint_files, "damage", damage):
+      self.assertEqual(checkpoints.newest(folder), path_of(folder, 3))
 
   def test_the_newest_that_comes_after_its_name(self):
     folder = new_folder()
@@ -194,6 +243,26 @@ class ListTest(tf.test.TestCase):
     self.assertEqual(checkpoints.newest(folder), path)
 
 
+class EndTest(tf.test.TestCase):
+  def test_the_end_of_the_input_leaves_the_checkpoint_as_it_is(self):
+    folder = saved([1])
+    path = path_of(folder, 1)
+    with open(path + ".index", "rb") as stream:
+      before = stream.read()
+    position = InputPosition(tf.data.Dataset.range(9))
+    saver = Saver(folder, RunConfig(), {"value": tf.Variable([1.0])}, position)
+    self.assertFalse(has_ended(path))
+    saver.note_end(1)
+    self.assertTrue(has_ended(path))
+    with open(path + ".index", "rb") as stream:
+      self.assertEqual(stream.read(), before)
+    again = InputPosition(tf.data.Dataset.range(9))
+    again.restore(path)
+    self.assertFalse(again.restored)
+    saver.save(1)  # Another one of the same step has not ended.
+    self.assertFalse(has_ended(path))
+
+
 class ClearTest(tf.test.TestCase):
   def test_what_a_crash_leaves_goes(self):
     folder = saved([1, 2])
@@ -204,6 +273,9 @@ class ClearTest(tf.test.TestCase):
       "model.ckpt-4.data-00000-of-00001",
       "model.ckpt-5.sha256",
       "model.ckpt-6.sha256.tmp",
+      "model.ckpt-7.ended",
+      "model.ckpt-8.index",
+      "model.ckpt-8.data-00000-of-00001",
       "config.json.tmp",
       "checkpoint.tmp123",
     ):

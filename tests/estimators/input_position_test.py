@@ -114,6 +114,35 @@ class InputPositionTest(parameterized.TestCase, tf.test.TestCase):
     self.assertRegex(logs.output[0], "RandomUniform.*stateless")
     self.assertNotIn("iterator", position.trackables())
 
+  def test_a_policy_that_ignores_state(self):
+    drawn = tf.data.Dataset.range(9).map(lambda x: tf.random.uniform([]))
+    options = tf.data.Options()
+    options.experimental_external_state_policy = (
+      tf.data.experimental.ExternalStatePolicy.IGNORE
+    )
+    with self.assertLogs("tensorflow", "WARNING") as logs:
+      position = InputPosition(drawn.with_options(options))
+    self.assertRegex(logs.output[0], "RandomUniform.*stateless")
+    self.assertFalse(position.saves_state)
+
+  def test_without_a_seed_the_order_may_be_another(self):
+    for seed, count in ((None, 1), (1, 0)):
+      with self.assertLogs("tensorflow", "WARNING") as logs:
+        position = InputPosition(generated(), seed=seed)
+        position.try_saving()
+      self.assertEqual(logs.output[0].count("tf_random_seed"), count)
+
+  def test_a_counted_input_that_ends_too_early(self):
+    position = InputPosition(generated())
+    position.try_saving()
+    self.read(position, 20)
+    path = self.save({}, position)
+    again = InputPosition(generated(7))
+    with self.assertLogs("tensorflow", "WARNING") as logs:
+      again.restore(path)
+    self.assertIn("ends after 7 batches, and 20 were read", logs.output[-1])
+    self.assertEqual(self.read(again, 1), [0])
+
   def test_an_order_that_differs_is_warned_of(self):
     options = tf.data.Options()
     options.deterministic = False
