@@ -26,12 +26,12 @@ class CostTest(absltest.TestCase):
 
   def test_speed(self):
     # A save of 0.6 s in 60.6 s is 0.99 %.
-    outcome = cost.of_speed("a", SAVED, 1.012, 3, 60.0, 1.0)
+    outcome = cost.of_speed("a", SAVED, 1.012, 3, 20.0, 1.0)
     self.assertTrue(outcome.passed)
     self.assertEqual(
       outcome.got,
-      "0.99% at 60 s from the seconds of a save; +1.20% in turns, the median "
-      "of 3 rounds",
+      "0.99% at 60 s from the seconds of a save; +1.20% in turns with one "
+      "every 20 s, the median of 3 rounds",
     )
 
   def test_too_slow(self):
