@@ -6,12 +6,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from estimators import fetches, interruption, summaries
+from estimators import fetches, interruption, op_errors, summaries
 from estimators.hooks import Hook
 from estimators.runner import Run, loop
 from estimators.spec import ModeKeys
 
 _logger = tf.get_logger()
+_EVENTS = "the events of an evaluation"
 
 
 def evaluate(estimator, loaded, plan, dataset, steps, hooks, path, name):
@@ -52,7 +53,10 @@ def evaluate(estimator, loaded, plan, dataset, steps, hooks, path, name):
   now = time.strftime("%Y-%m-%dT%H:%M:%S")
   _logger.info("Starting evaluation at %s", now)
   start = time.monotonic()
-  with loaded.model.fresh_metrics():
+  with (
+    loaded.model.fresh_metrics(),
+    op_errors.full_disk_named(directory, _EVENTS),
+  ):
     for hook in hooks:
       hook.begin(run)
     loop(run, hooks, plan.spec.hooks, take_steps, timer, steps)
@@ -74,7 +78,8 @@ def evaluate(estimator, loaded, plan, dataset, steps, hooks, path, name):
   _logger.info("Saving dict for global step %d: %s", step, line)
   if estimator.writes:
     summaries.replace(directory, step)
-  summaries.write_evaluation(writer, results, step, path)
+  with op_errors.full_disk_named(directory, _EVENTS):
+    summaries.write_evaluation(writer, results, step, path)
   if path:
     _logger.info(
       "Saving 'checkpoint_path' summary for global step %d: %s", step, path

@@ -19,7 +19,7 @@ import time
 
 import tensorflow as tf
 
-from estimators import atomic_files, checkpoints, processes
+from estimators import atomic_files, checkpoints, op_errors, processes
 from estimators.export_outputs import (
   DEFAULT_SERVING_KEY,
   ClassificationOutput,
@@ -76,8 +76,9 @@ def write(model, plan, receiver, export_dir_base, assets_extra=None):
     )
   path, temporary = _new_folder(export_dir_base)
   try:
-    tf.saved_model.save(_module(plan), temporary, signatures=signatures)
-    _set_methods(temporary, methods)
+    with op_errors.full_disk_named(export_dir_base, "a SavedModel"):
+      tf.saved_model.save(_module(plan), temporary, signatures=signatures)
+      _set_methods(temporary, methods)
     _copy_assets(temporary, assets_extra)
     _sync(temporary)
     os.rename(temporary, path)

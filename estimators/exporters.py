@@ -135,7 +135,8 @@ class BestExporter(Exporter):
 
   The results that were the best in their turn are kept in `best.json` beside
   the exports, so that a run that was started again goes on comparing with them.
-  Where it goes on from an earlier checkpoint, later ones are dropped.
+  Where it goes on from an earlier checkpoint, later ones are forgotten; their
+  exports, which may be in use, stay until newer ones take their places.
 
   Args:
     name: str, names the folder.
@@ -199,18 +200,14 @@ class BestExporter(Exporter):
     dropped = _drop_bests(export_path, after=step)
     if not dropped:
       return
-    exports = [best["export"] for best in dropped if best["export"]]
     _logger.warning(
       "Training goes on from step %d, so the best evaluations of later steps, "
-      "%s, are dropped from %s%s.",
+      "%s, are forgotten in %s; their exports %s stay.",
       step,
       [best["step"] for best in dropped],
       export_path,
-      f", with the exports {exports}" if step else "; the exports stay",
+      [best["export"] for best in dropped if best["export"]],
     )
-    # Those of another training, at whose place one begins anew, may be in use.
-    if step:
-      export_folders.remove(export_path, exports)
 
   def undo(self, export_path, step, known):
     _drop_bests(export_path, after=step - 1)

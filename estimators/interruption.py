@@ -33,8 +33,10 @@ def check():
 class Interruption:
   """Turns SIGTERM and Ctrl-C into a stop at the end of the block under way.
 
-  A second signal has its usual effect at once. Outside of the main thread
-  Python cannot watch for signals, and nothing is changed.
+  A second signal has its usual effect at once. One that is ignored, as Ctrl-C
+  is in what a script runs in the background, stays so, and a handler that is
+  not Python's stays. Outside of the main thread Python cannot watch for
+  signals, and nothing is changed.
 
   Args:
     run: the `TrainingRun`.
@@ -49,13 +51,19 @@ class Interruption:
 
   @contextlib.contextmanager
   def watched(self):
-    """Within this context the two signals are watched for."""
+    """Within this context the two signals are watched for.
+
+    Raises:
+      KeyboardInterrupt, SystemExit: at its end, when one has come that nobody
+        has seen to.
+    """
     if threading.current_thread() is not threading.main_thread():
       yield
       return
     self._previous = {
       number: signal.signal(number, self._note)
       for number in (signal.SIGTERM, signal.SIGINT)
+      if signal.getsignal(number) not in (signal.SIG_IGN, None)
     }
     token = _watching.set(self)
     try:
@@ -63,6 +71,8 @@ class Interruption:
     finally:
       _watching.reset(token)
       self._put_back()
+    if self.signal:
+      self.leave()
 
   @contextlib.contextmanager
   def breaking_off(self):

@@ -1,6 +1,9 @@
 """What TensorFlow's errors say, for people."""
 
+import contextlib
 import re
+
+import tensorflow as tf
 
 
 def reason(error):
@@ -24,3 +27,26 @@ def is_full_disk(error):
   """
   texts = ("No space left on device", "Disk quota exceeded", "File too large")
   return any(text in str(error) for text in texts)
+
+
+@contextlib.contextmanager
+def full_disk_named(folder, what, advice=lambda: "Make room, and try again."):
+  """Makes a clear error of what TensorFlow says when the disk is full.
+
+  Args:
+    folder: str, what is written to.
+    what: str, what is written there.
+    advice: function that returns what is to be done, a str.
+
+  Raises:
+    OSError: there is no room.
+  """
+  try:
+    yield
+  except tf.errors.OpError as error:
+    if not is_full_disk(error):
+      raise
+    raise OSError(
+      f"{what} must be written into {folder}, but there is no room: "
+      f"{reason(error)}. {advice()}"
+    ) from error

@@ -73,7 +73,14 @@ def train(
   try:
     with (
       together.watched(),
-      _full_disk_named(estimator.model_dir),
+      op_errors.full_disk_named(
+        estimator.model_dir,
+        "the events of training",
+        lambda: (
+          "Make room, and start the same command again: it goes on from "
+          f"the newest checkpoint, {checkpoints.newest(estimator.model_dir)}."
+        ),
+      ),
       interruption.watched(),
     ):
       together.begin(run, interruption)
@@ -100,22 +107,6 @@ def train(
         hook.close()
   if run.steps:
     _logger.info("Loss for final step: %s.", np.float32(run.loss))
-
-
-@contextlib.contextmanager
-def _full_disk_named(model_dir):
-  """Makes a clear error of what TensorFlow says when the disk is full."""
-  try:
-    yield
-  except tf.errors.OpError as error:
-    if not op_errors.is_full_disk(error):
-      raise
-    raise OSError(
-      f"the events of training must be written into {model_dir}, but there is "
-      f"no room: {op_errors.reason(error)}. Make room, and start the same "
-      "command again: it goes on from the newest checkpoint, "
-      f"{checkpoints.newest(model_dir)}."
-    ) from error
 
 
 def _start(estimator, loaded, plan, together, path, listeners):

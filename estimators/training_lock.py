@@ -18,7 +18,7 @@ import types
 
 import tensorflow as tf
 
-from estimators import atomic_files, training_status
+from estimators import atomic_files, processes, training_status
 
 _logger = tf.get_logger()
 
@@ -31,6 +31,8 @@ _WATCH_SECS = 3 * training_status.REFRESH_SECS
 
 # The locks that `kept` holds around this code, by folder.
 _kept = contextvars.ContextVar("kept", default=types.MappingProxyType({}))
+# All locks of this process.
+_locks = set()
 
 
 class ModelDirInUseError(RuntimeError):
@@ -149,15 +151,23 @@ class _Lock:
       except BaseException:
         os.close(self._descriptor)
         raise
+    _locks.add(self)
 
   def close(self):
-    """Lets go of it."""
+    """Lets go of it; does nothing in a child process, which holds none."""
+    if self not in _locks:
+      return
+    _locks.remove(self)
     # Whoever has opened the file by now sees that it is not there any more.
     with contextlib.suppress(OSError):
       os.remove(self._path)
     # Not only closed: a child process may have got a copy.
     with contextlib.suppress(OSError):
       fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+    os.close(self._descriptor)
+
+  def forget(self):
+    """Closes the copy of a child process, which may outlive its parent."""
     os.close(self._descriptor)
 
   def _sign(self):
@@ -170,6 +180,16 @@ class _Lock:
       )
     os.truncate(self._descriptor, 0)
     os.pwrite(self._descriptor, json.dumps(self.holder).encode(), 0)
+
+
+def _forget_in_child():
+  for lock in _locks:
+    lock.forget()
+  _locks.clear()
+  _kept.set(types.MappingProxyType({}))
+
+
+os.register_at_fork(after_in_child=_forget_in_child)
 
 
 def _open_locked(path):
@@ -243,6 +263,14 @@ def _described(holder):
 
 
 def _in_use(model_dir, holder):
+  is_here = holder and holder.get("host") == socket.gethostname()
+  if is_here and not processes.is_alive(holder["pid"]):
+    return ModelDirInUseError(
+      "one training at a time may write to a model_dir, but in "
+      f"{model_dir} {_described(holder)} has ended without its child "
+      f"processes, of which one still holds {FILE}; end that one (fuser names "
+      "it), or give another model_dir."
+    )
   return ModelDirInUseError(
     "one training at a time may write to a model_dir, but in "
     f"{model_dir} {_described(holder)} trains already; wait for its end, stop "

@@ -94,13 +94,6 @@ class InterruptionTest(parameterized.TestCase, tf.test.TestCase):
     estimator = types.SimpleNamespace(latest_checkpoint=lambda: "ckpt-3")
     run = Run(estimator, "train", 3, None, None)
     interruption = Interruption(run)
-    with interruption.watched():
-      os.kill(os.getpid(), number)
-      self.assertTrue(run.stop_requested)
-      self.assertEqual(interruption.signal, number)
-      # A second signal has its usual effect.
-      self.assertIs(signal.getsignal(number), before)
-    self.assertIs(signal.getsignal(number), before)
     spec = importlib.machinery.ModuleSpec("my.program", None)
     program = types.SimpleNamespace(__spec__=spec)
     with (
@@ -108,8 +101,15 @@ class InterruptionTest(parameterized.TestCase, tf.test.TestCase):
       mock.patch.object(sys, "argv", ["", "--name=x"]),
       self.assertLogs("tensorflow", "WARNING") as logs,
       self.assertRaises(error) as raised,
+      interruption.watched(),
     ):
-      interruption.leave()
+      os.kill(os.getpid(), number)
+      self.assertTrue(run.stop_requested)
+      self.assertEqual(interruption.signal, number)
+      # A second signal has its usual effect.
+      self.assertIs(signal.getsignal(number), before)
+    # Nobody has called `leave` meanwhile.
+    self.assertIs(signal.getsignal(number), before)
     self.assertEqual(getattr(raised.exception, "code", None), code)
     self.assertIn("after step 3", logs.output[0])
     self.assertIn("ckpt-3: python -m my.program --name=x", logs.output[0])
@@ -117,7 +117,10 @@ class InterruptionTest(parameterized.TestCase, tf.test.TestCase):
   def test_what_is_done_between_steps_is_broken_off(self):
     check()  # Outside of a training.
     interruption = Interruption(Run(None, "train", 0, None, None))
-    with interruption.watched():
+    with (
+      mock.patch.object(interruption, "leave") as leave,
+      interruption.watched(),
+    ):
       check()
       kill()
       with self.assertRaises(Interrupted):
@@ -131,6 +134,7 @@ class InterruptionTest(parameterized.TestCase, tf.test.TestCase):
       thread.join()
     check()
     self.assertEqual(done, [None])
+    leave.assert_called_once_with()
 
   def test_without_a_signal_all_is_as_before(self):
     before = signal.getsignal(signal.SIGTERM)
@@ -139,6 +143,22 @@ class InterruptionTest(parameterized.TestCase, tf.test.TestCase):
       self.assertIsNot(signal.getsignal(signal.SIGTERM), before)
       raise ZeroDivisionError
     self.assertIs(signal.getsignal(signal.SIGTERM), before)
+    self.assertIsNone(interruption.signal)
+
+  def test_what_is_not_pythons_to_handle_stays(self):
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    self.addCleanup(signal.signal, signal.SIGINT, before)
+    getsignal = signal.getsignal
+    foreign = mock.patch.object(
+      signal,
+      "getsignal",
+      lambda n: None if n == signal.SIGTERM else getsignal(n),
+    )
+    interruption = Interruption(Run(None, "train", 0, None, None))
+    term = getsignal(signal.SIGTERM)
+    with foreign, interruption.watched():
+      kill(signal.SIGINT)
+      self.assertIs(getsignal(signal.SIGTERM), term)
     self.assertIsNone(interruption.signal)
 
   def test_other_threads_cannot_watch(self):

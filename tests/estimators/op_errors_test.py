@@ -1,8 +1,14 @@
+import os
 import unittest
+from unittest import mock
 
+import numpy as np
 import tensorflow as tf
 
-from estimators import op_errors
+from estimators import Estimator, op_errors, summaries
+from tests.estimators import toys
+from tests.estimators.helpers import new_folder
+from tests.estimators.serving import line_receiver_fn
 
 
 class ReasonTest(unittest.TestCase):
@@ -41,6 +47,35 @@ class FullDiskTest(unittest.TestCase):
       self.assertTrue(op_errors.is_full_disk(error))
     error = tf.errors.ResourceExhaustedError(None, None, "OOM in [3, 4]")
     self.assertFalse(op_errors.is_full_disk(error))
+
+  def test_it_is_named(self):
+    for text, kind, message in (
+      (
+        "a; No space left on device",
+        OSError,
+        "^it must be .* into dir, .*: a;",
+      ),
+      ("OOM in [3, 4]", tf.errors.ResourceExhaustedError, "^OOM"),
+    ):
+      with (
+        self.assertRaisesRegex(kind, message),
+        op_errors.full_disk_named("dir", "it"),
+      ):
+        raise tf.errors.ResourceExhaustedError(None, None, text)
+
+  def test_evaluations_and_exports(self):
+    full = tf.errors.ResourceExhaustedError(None, None, "Disk quota exceeded")
+    folder = new_folder()
+    estimator = Estimator(toys.line_fn, folder)
+    one = toys.input_of([1.0], np.float32([1]))
+    estimator.train(one)
+    with mock.patch.object(summaries, "write_evaluation", side_effect=full):
+      with self.assertRaisesRegex(OSError, f"evaluation .* into {folder}/eval"):
+        estimator.evaluate(one)
+    with mock.patch.object(tf.saved_model, "save", side_effect=full):
+      with self.assertRaisesRegex(OSError, f"SavedModel .* into {folder}/out"):
+        estimator.export_saved_model(folder + "/out", line_receiver_fn)
+    self.assertEqual(os.listdir(folder + "/out"), [])
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
 """Tests of the lock of a model_dir."""
 
 import errno
+import fcntl
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from unittest import mock
@@ -110,6 +112,32 @@ class LockTest(tf.test.TestCase):
           self.assertEqual(os.listdir(self.folder), [FILE])
           raise ZeroDivisionError
     self.assertEmpty(os.listdir(self.folder))
+
+  def test_a_child_process_holds_nothing(self):
+    with held(self.folder):
+      child = os.fork()
+      if not child:
+        links = [f"/proc/self/fd/{n}" for n in os.listdir("/proc/self/fd")]
+        is_held = self.path in map(os.path.realpath, links)
+        for lock in list(training_lock._locks):
+          lock.close()
+        os._exit(is_held or not os.path.exists(self.path))
+      self.assertEqual(os.waitpid(child, 0)[1], 0)
+      with self.assertRaises(ModelDirInUseError):
+        training_lock._Lock(self.folder)
+
+  def test_a_child_of_one_that_has_ended(self):
+    with subprocess.Popen(["true"]) as process:
+      pass
+    holder = {"pid": process.pid, "host": socket.gethostname()}
+    with open(self.path, "w") as file:
+      json.dump(holder | {"start": "once"}, file)
+      file.flush()
+      fcntl.flock(file, fcntl.LOCK_EX)
+      with self.assertRaisesRegex(
+        ModelDirInUseError, f"process {process.pid} .*once. has ended without"
+      ):
+        training_lock._Lock(self.folder)
 
   def test_who_writes_nothing_holds_nothing(self):
     worker = mock.Mock(writes=False, model_dir=self.folder)
