@@ -91,13 +91,13 @@ def csv_input_fn(
   names = csv_headers.column_names(
     paths, compressions, column_names, header, field_delim
   )
-  columns = _columns(names, column_defaults, select_columns)
-  read = [column.name for column in columns if column.dtype is not None]
-  if label_name is not None and label_name not in read:
-    raise ValueError(
-      f"label_name must be one of the columns that are read, {read}; got "
-      f"{label_name!r}."
-    )
+  try:
+    columns = _columns(names, column_defaults, select_columns)
+    _check_label(label_name, columns)
+  except ValueError as error:
+    if column_names is not None:
+      raise
+    raise ValueError(f"{error} (The header is that of {paths[0]}.)") from error
   rows = csv_rows.Rows(columns, field_delim)
 
   def build():
@@ -171,6 +171,15 @@ def _columns(names, defaults, select_columns):
     _column(name, defaults[name]) if name in selected else csv_rows.Column(name)
     for name in names
   ]
+
+
+def _check_label(label_name, columns):
+  read = [column.name for column in columns if column.dtype is not None]
+  if label_name is not None and label_name not in read:
+    raise ValueError(
+      f"label_name must be one of the columns that are read, {read}; got "
+      f"{label_name!r}."
+    )
 
 
 def _check_known(what, given, names):

@@ -5,6 +5,8 @@ import csv
 from input_pipelines import files
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+# Longer ones are none: it is a hole in the file, or no text at all.
+_MAX_LINE_BYTES = 1 << 26
 
 
 def column_names(paths, compressions, given, header, delimiter):
@@ -91,10 +93,16 @@ def _header_names(path, line, delimiter):
 
 def _lines(path, compression):
   """Yields the lines of a file (bytes), without their ends."""
-  rest = b""
+  number, rest = 1, b""
   for chunk in files.content_chunks(path, compression):
     *lines, rest = (rest + chunk).split(b"\n")
     yield from (line.replace(b"\r", b"") for line in lines)
+    number += len(lines)
+    if len(rest) > _MAX_LINE_BYTES:
+      raise ValueError(
+        f"{path}, line {number} must have at most {_MAX_LINE_BYTES} bytes; got "
+        f"more, beginning with {rest[:20]!r}. Check that it is text, in lines."
+      )
   yield rest.replace(b"\r", b"")
 
 

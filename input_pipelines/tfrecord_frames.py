@@ -54,13 +54,17 @@ def masked_crc32c(data):
 
 
 def _headers(path, compression, size):
-  """Yields (place, 12 bytes) of records, up to one that ends behind `size`."""
+  """Yields (place, 12 bytes) of records, up to one that ends behind `size`.
+
+  Zeros end them too.
+  """
   with contextlib.ExitStack() as stack:
     read = _reader(path, compression, stack)
     place = 0
     while place + _HEADER_BYTES <= size:
       header = read(place)
-      if len(header) < _HEADER_BYTES:
+      # Zeros are no header; a hole in a file has no end of them.
+      if len(header) < _HEADER_BYTES or not any(header):
         return
       yield place, header
       (length,) = struct.unpack_from("<Q", header)

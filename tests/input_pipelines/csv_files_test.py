@@ -5,13 +5,14 @@ import random
 import subprocess
 import sys
 import zlib
+from unittest import mock
 
 import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
 from estimators import Estimator
-from input_pipelines import csv_files
+from input_pipelines import csv_files, csv_headers
 from tests.estimators import toys
 
 _FEW = "age,job,pay\n30,a,1.5\n40,b,2.5\n,c,3.5\n"
@@ -424,6 +425,28 @@ class ArgumentsTest(_TestCase):
       csv_files.csv_input_fn(
         os.path.join(self.get_temp_dir(), "*.csv"), _COLUMNS, shuffle=False
       )
+
+  def test_names_the_file_whose_header_does_not_fit(self):
+    for header, kwargs in (
+      ("age,jobs,pay", {}),
+      ("age,job,pay,more", {}),
+      ("age,job,pay", {"label_name": "wage"}),
+    ):
+      with self.assertRaisesRegex(ValueError, "header is that of .*a.csv"):
+        self.input_fn(f"{header}\n1,a,2\n", _COLUMNS, **kwargs)
+
+  def test_refuses_lines_without_an_end(self):
+    with mock.patch.object(csv_headers, "_MAX_LINE_BYTES", 1 << 20):
+      path = self.write("a\n1\n")
+      os.truncate(path, 1 << 40)  # A hole follows what is there.
+      csv_files.csv_input_fn(path, [tf.int32], shuffle=False)
+      for start, line in (("", 1), ("a\n", 2)):
+        path = self.write(start)
+        os.truncate(path, 1 << 40)
+        with self.assertRaisesRegex(
+          ValueError, f"{path}, line {line} must have at most 1048576 bytes"
+        ):
+          csv_files.csv_input_fn(path, [tf.int32], shuffle=False)
 
   def test_refuses_a_byte_order_mark_without_header(self):
     with self.assertRaisesRegex(ValueError, "byte order mark"):

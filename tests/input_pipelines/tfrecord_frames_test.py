@@ -37,6 +37,12 @@ class FramesTest(parameterized.TestCase, tf.test.TestCase):
       struct.pack("<I", masked), tfrecord_frames.masked_crc32c(b"123456789")
     )
 
+  def test_a_hole_is_not_walked_through(self):
+    path = self.write(self.records([5, 0]))
+    size = 1 << 42
+    os.truncate(path, size)
+    tfrecord_frames.check_lengths(path, "", size)
+
   @parameterized.product(
     length=(53, 1 << 40, 1 << 60, 2**64 - 1), compressed=(False, True)
   )

@@ -1,13 +1,11 @@
 """The formats that are read: samples, the public reader, and an oracle."""
 
-import dataclasses
 import gzip
 import io
 import os
 import struct
 import warnings
 import zlib
-from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -25,42 +23,12 @@ from input_pipelines import (
 )
 from tools import predict_rows, score
 from tools.predict_features import Feature
-from tools.survive import binary_oracles, text_oracles
+from tools.survive import binary_oracles, pipeline_formats, text_oracles
 from tools.survive.binary_oracles import demand
+from tools.survive.file_format import Format
 
 _WORDS = ("athens", "greece", "oslo", "norway", "paris", "france")
 _IMAGE_SHAPE = (12, 10, 3)
-
-
-def _as_it_is(content):
-  return content
-
-
-@dataclasses.dataclass(frozen=True)
-class Format:
-  """A format of files.
-
-  Attributes:
-    name: str.
-    file: str, a path in a folder of the format's own.
-    samples: two contents of valid files, bytes, or of what `wrap` takes.
-    read: function of a path that returns what the file holds.
-    oracle: function of a content that returns the same, or raises Damaged.
-    wrap: function of bytes that makes a file's content of them.
-    is_lenient: bool, whether the reader may refuse what the oracle takes, and
-      take what the oracle refuses if that is what was there before the damage:
-      where decoders differ in how strict they are.
-    is_stream: bool, whether it may come from a pipe.
-  """
-
-  name: str
-  file: str
-  samples: tuple
-  read: Callable
-  oracle: Callable
-  wrap: Callable = _as_it_is
-  is_lenient: bool = False
-  is_stream: bool = False
 
 
 def all_formats():
@@ -79,6 +47,7 @@ def all_formats():
     *_census_formats(),
     *_word_formats(),
     *_row_formats(),
+    *pipeline_formats.all_formats(),
   ]
 
 
@@ -115,7 +84,7 @@ def _idx_formats():
     ),
   ]
   for name, samples, wrap in (
-    ("idx images, gzip", tuple(map(_zipped, plain)), _as_it_is),
+    ("idx images, gzip", tuple(map(_zipped, plain)), bytes),
     ("idx images in good gzip", plain, _zipped),
   ):
     found.append(

@@ -14,6 +14,7 @@ from tools.survive.watched_workers import CRASH, HANG
 # What may come of a damaged file. The first three are right.
 ERROR, VALID, SKIPPED = "errors", "valid", "skipped"
 SILENT, UNNAMED, REFUSED = "silent", "unnamed", "refused"
+RIGHT = ERROR, VALID, SKIPPED
 KINDS = (ERROR, VALID, SKIPPED, SILENT, UNNAMED, REFUSED, HANG, CRASH)
 
 
@@ -26,16 +27,43 @@ def damaged(form, number):
 
 def judged(form, content, path):
   """Reads a file of a content; returns (one of `KINDS`, what happened)."""
+  _write(path, content)
+  try:
+    got = form.read(path)
+  except Exception as error:
+    got = error
+  return _judged_result(form, content, path, got)
+
+
+def judged_together(form, contents, paths):
+  """Reads files of some contents with `read_all`; returns a list as `judged`.
+
+  What does not come out right is read again by itself.
+  """
+  for path, content in zip(paths, contents, strict=True):
+    _write(path, content)
+  results = form.read_all(paths)
+  judgements = []
+  for path, content in zip(paths, contents, strict=True):
+    judgement = _judged_result(form, content, path, results[path])
+    if judgement[0] not in RIGHT:
+      judgement = judged(form, content, path)
+    judgements.append(judgement)
+  return judgements
+
+
+def _write(path, content):
+  with open(path, "wb") as stream:
+    stream.write(content)
+
+
+def _judged_result(form, content, path, got):
   try:
     wanted = form.oracle(content)
   except Damaged:
     wanted = None
-  with open(path, "wb") as stream:
-    stream.write(content)
-  try:
-    got = form.read(path)
-  except Exception as error:
-    return _judged_error(form, wanted, path, error)
+  if isinstance(got, Exception):
+    return _judged_error(form, wanted, path, got)
   originals = [wanted]
   if form.is_lenient:
     originals += [form.oracle(form.wrap(sample)) for sample in form.samples]

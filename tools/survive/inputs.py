@@ -16,7 +16,9 @@ from tools.survive import input_formats, input_trials, watched_workers
 from tools.survive.outcome import Outcome
 
 MUTATIONS = 2_000
-_RIGHT = (input_trials.ERROR, input_trials.VALID, input_trials.SKIPPED)
+# Trials of a format whose files are read together; a crash is counted for all
+# up to the one that did it.
+_TOGETHER = 20
 _SHOWN = 3  # findings of a format that are printed
 
 
@@ -44,7 +46,7 @@ def _tried(name, count, folder):
     results, desc=name, total=len(numbers), disable=None
   ):
     counts[kind] += 1
-    if kind not in _RIGHT:
+    if kind not in input_trials.RIGHT:
       findings.append(f"{name}, file {number}: {kind}: {message}")
   print("\n".join(findings[:_SHOWN]) or f"{name}: nothing found", flush=True)
   return outcome(name, counts, time.monotonic() - start)
@@ -59,8 +61,25 @@ def judged(name, folder, number):
     return input_trials.judged_no_file(
       form, input_trials.NO_FILES[number], path
     )
+  if form.read_all:
+    first = number // _TOGETHER * _TOGETHER
+    return _judged_together(name, path, first)[number - first]
   content = input_trials.damaged(form, number)
   return input_trials.judged(form, content, path)
+
+
+@functools.lru_cache(maxsize=1)
+def _judged_together(name, path, first):
+  """Returns the list of `judged` of `_TOGETHER` trials from a first one on."""
+  form = _forms()[name]
+  numbers = range(first, first + _TOGETHER)
+  folder, file = os.path.split(path)
+  paths = [os.path.join(folder, f"{number:08}-{file}") for number in numbers]
+  contents = [input_trials.damaged(form, number) for number in numbers]
+  judgements = input_trials.judged_together(form, contents, paths)
+  for entry in os.listdir(folder):
+    os.remove(os.path.join(folder, entry))
+  return judgements
 
 
 @functools.cache
@@ -76,11 +95,11 @@ def outcome(name, counts, seconds):
     counts: collections.Counter of `input_trials.KINDS`.
     seconds: float.
   """
-  wrong = {k: n for k, n in counts.items() if k not in _RIGHT}
+  wrong = {k: n for k, n in counts.items() if k not in input_trials.RIGHT}
   shown = ", ".join(
     f"{counts[kind]} {kind}"
     for kind in input_trials.KINDS
-    if counts[kind] or kind not in _RIGHT
+    if counts[kind] or kind not in input_trials.RIGHT
   )
   return Outcome(
     f"damaged files: {name}",

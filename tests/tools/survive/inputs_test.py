@@ -4,14 +4,21 @@ import dataclasses
 import io
 import itertools
 import os
+from unittest import mock
 
 import numpy as np
 import tensorflow as tf
 
-from tools.survive import binary_oracles, input_formats, input_trials, inputs
+from tools.survive import (
+  binary_oracles,
+  input_formats,
+  input_trials,
+  inputs,
+  pipeline_formats,
+)
 
-_MUTATIONS = 40
-_FEW = 6  # where TensorFlow takes its time
+_MUTATIONS = 12
+_FEW = 3  # where TensorFlow takes its time
 
 
 class InputsTest(tf.test.TestCase):
@@ -25,7 +32,10 @@ class InputsTest(tf.test.TestCase):
   def test_every_format_survives(self):
     for form in input_formats.all_formats():
       count = _FEW if form.is_lenient else _MUTATIONS
-      with self.subTest(form.name):
+      with (
+        self.subTest(form.name),
+        mock.patch.object(inputs, "_TOGETHER", _MUTATIONS),
+      ):
         found = self.judged(form, range(-5, count))
         wrong = [
           (number, *answer)
@@ -77,6 +87,35 @@ class InputsTest(tf.test.TestCase):
     self.assertEqual("refused", self.trial(**named))
     self.assertEqual("errors", self.trial(**named, oracle=damaged))
     self.assertEqual("errors", self.trial(**named, is_lenient=True))
+
+  def test_a_fault_among_files_that_are_read_together_is_found(self):
+    (form,) = (
+      form
+      for form in pipeline_formats.all_formats()
+      if form.name == "CSV pipeline"
+    )
+    start = b"age,job,pay\n"
+    contents = [start + rows for rows in (b"1,a,2\n", b"bad\n", b"3,b,\xff\n")]
+    contents.append(b"age,job\n1,a\n")
+    paths = [os.path.join(self.get_temp_dir(), f"{i}.csv") for i in range(4)]
+
+    def kinds(form):
+      found = input_trials.judged_together(form, contents, paths)
+      return [kind for kind, _ in found]
+
+    self.assertEqual(["valid", "errors", "errors", "errors"], kinds(form))
+    results = form.read_all(paths)
+    self.assertEqual([[1, b"a", 2.0]], results[paths[0]])
+    self.assertIn("1.csv, line 2", str(results[paths[1]]))
+    self.assertIn("2.csv, line 2", str(results[paths[2]]))
+    self.assertIn("3.csv", str(results[paths[3]]))
+    # One that takes the rows of the first file for those of the second.
+    faulty = dataclasses.replace(
+      form,
+      read=lambda path: [[1, b"a", 2.0]],
+      read_all=lambda paths: results | {paths[1]: results[paths[0]]},
+    )
+    self.assertEqual(["valid", "silent", "errors", "errors"], kinds(faulty))
 
   def test_same(self):
     same = input_trials.same
