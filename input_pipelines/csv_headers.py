@@ -6,7 +6,7 @@ from input_pipelines import files
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # Longer ones are none: it is a hole in the file, or no text at all.
-_MAX_LINE_BYTES = 1 << 26
+_MAX_LINE_BYTES = 1 << 24
 
 
 def column_names(paths, compressions, given, header, delimiter):
