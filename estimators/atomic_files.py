@@ -18,13 +18,14 @@ def writing(path):
   An error on the way leaves what was there before, and nothing else.
 
   Args:
-    path: str or path. The same with `.tmp` at its end is written first.
+    path: str or path. The same with `.tmp-<pid>` at its end is written first,
+      so that two processes do not mix what they write.
 
   Raises:
     OSError: it cannot be written.
   """
   path = os.fspath(path)
-  temporary = path + TEMPORARY
+  temporary = f"{path}{TEMPORARY}-{os.getpid()}"
   try:
     with open(temporary, "wb") as stream:
       yield stream

@@ -8,6 +8,7 @@ import contextlib
 import gzip
 import hashlib
 import http.client
+import io
 import os
 import tarfile
 import urllib.request
@@ -116,6 +117,9 @@ def fetch(file, data_dir):
 def unpack(file, data_dir):
   """Makes sure that the files in an archive lie beside it, and whole.
 
+  What they must be is noted in `ARCHIVE.sha256` once they are unpacked, which
+  `sha256sum -c` reads, too. Those of which it says nothing are unpacked again.
+
   Nothing is written but the names and the sizes that the table gives, each to
   `NAME.part`, which is then renamed: an archive cannot choose a path.
 
@@ -130,7 +134,13 @@ def unpack(file, data_dir):
     DownloadError: the archive lacks one of them, or has another size of it.
   """
   paths = {name: os.path.join(data_dir, name) for name in file.unpacked}
-  missing = [n for n in paths if _size(paths[n]) != file.unpacked[n]]
+  noted = os.path.join(data_dir, file.name + ".sha256")
+  sums = _read_sums(noted)
+  missing = [
+    name
+    for name, path in paths.items()
+    if _size(path) != file.unpacked[name] or sums.get(name) != _sha256(path)
+  ]
   for name in paths:
     if name not in missing:
       print(f"{paths[name]} is there.")
@@ -143,8 +153,21 @@ def unpack(file, data_dir):
         )
       for name in missing:
         _write(open_file(name), paths[name], file.unpacked[name])
+        sums[name] = _sha256(paths[name])
         print(f"Unpacked {paths[name]}, {file.unpacked[name]} bytes.")
+    lines = "".join(f"{sums[name]}  {name}\n" for name in paths).encode()
+    _write(io.BytesIO(lines), noted, len(lines))
   return list(paths.values())
+
+
+def _read_sums(path):
+  """Returns {name: digest} of a file of checksums; {} without one."""
+  try:
+    with open(path, errors="replace") as stream:
+      lines = [line.rstrip("\n").partition("  ") for line in stream]
+  except FileNotFoundError:
+    return {}
+  return {name: digest for digest, _, name in lines}
 
 
 @contextlib.contextmanager

@@ -32,6 +32,8 @@ class AtomicFilesTest(tf.test.TestCase):
       stream.write(b"new")
       stream.flush()
       self.assertEqual(self._content(), b"old")
+      names = ["a.json", f"a.json.tmp-{os.getpid()}"]
+      self.assertCountEqual(os.listdir(self.folder), names)
       raise OSError("No space left on device")
     self.assertEqual(self._content(), b"old")
     self.assertEqual(os.listdir(self.folder), ["a.json"])

@@ -345,8 +345,8 @@ class KilledTrainingTest(tf.test.TestCase):
     for step in (10, 20):
       estimator.train(TRAIN, max_steps=step).evaluate(EVAL)
     model_dir = killed(estimator.model_dir)
-    with open(os.path.join(model_dir, "checkpoint"), "w") as file:
-      file.write('model_checkpoint_path: "model.ckpt-10"\n')
+    for path in glob.glob(os.path.join(model_dir, "model.ckpt-20*")):
+      os.remove(path)
     self.estimator(model_dir).train(TRAIN, max_steps=15)
     eval_dir = os.path.join(model_dir, "eval")
     self.assertEqual(steps(eval_dir)["loss"], [10])

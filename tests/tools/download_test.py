@@ -248,11 +248,15 @@ class UnpackTest(tf.test.TestCase):
     with open(self.path) as stream:
       return stream.read()
 
+  def assert_files(self):
+    names = ["a.zip", "a.zip.sha256", "text"]
+    self.assertCountEqual(os.listdir(self.folder), names)
+
   def test_unpacks_beside_the_archive(self):
     self.archive(text="words")
     self.assertIn(f"Unpacked {self.path}, 5 bytes", self.unpack())
     self.assertEqual(self.content(), "words")
-    self.assertCountEqual(os.listdir(self.folder), ["a.zip", "text"])
+    self.assert_files()
 
   def test_a_second_time_unpacks_nothing(self):
     self.archive(text="words")
@@ -261,6 +265,25 @@ class UnpackTest(tf.test.TestCase):
     self.assertIn("is there", self.unpack())
     self.assertEqual(self.content(), "words")
 
+  def test_what_is_not_as_it_was_noted_is_unpacked_again(self):
+    self.archive(text="words")
+    self.unpack()
+    sums = self.path.replace("text", "a.zip.sha256")
+    digest = hashlib.sha256(b"words").hexdigest()
+    with open(sums) as stream:
+      self.assertEqual(stream.read(), f"{digest}  text\n")
+    for path, content in (
+      (self.path, "wordr"), (sums, ""), (sums, "\0\n"), (sums, None),
+    ):  # fmt: skip
+      with self.subTest(path=path, content=content):
+        os.remove(path)
+        if content is not None:
+          with open(path, "w") as stream:
+            stream.write(content)
+        self.assertIn("Unpacked", self.unpack())
+        self.assertEqual(self.content(), "words")
+        self.assertIn("is there", self.unpack())
+
   def test_half_a_file_is_unpacked_again(self):
     self.archive(text="words")
     for name in ("text", "text.part"):
@@ -268,7 +291,7 @@ class UnpackTest(tf.test.TestCase):
         stream.write("wo")
     self.unpack()
     self.assertEqual(self.content(), "words")
-    self.assertCountEqual(os.listdir(self.folder), ["a.zip", "text"])
+    self.assert_files()
 
   def test_a_failure_leaves_no_file_of_the_name(self):
     self.archive(text="words")
@@ -338,7 +361,7 @@ class UnpackTest(tf.test.TestCase):
   def test_what_else_is_in_it_stays_there(self):
     self.archive(text="words", more="?")
     self.unpack()
-    self.assertCountEqual(os.listdir(self.folder), ["a.zip", "text"])
+    self.assert_files()
 
   def test_download_fetches_and_unpacks(self):
     self.archive(text="words")
@@ -417,7 +440,9 @@ class UnpackTarTest(tf.test.TestCase):
     output, contents = self.unpack()
     self.assertEqual([b"one", b"four"], contents)
     self.assertRegex(output, "Unpacked .*/data/one.bin, 3 bytes")
-    self.assertCountEqual(["a.tar.gz", "data"], os.listdir(self.folder))
+    self.assertCountEqual(
+      ["a.tar.gz", "a.tar.gz.sha256", "data"], os.listdir(self.folder)
+    )
     self.assertCountEqual(
       ["one.bin", "two.bin"], os.listdir(os.path.join(self.folder, "data"))
     )

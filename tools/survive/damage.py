@@ -27,6 +27,8 @@ STEPS = 6
 _TRAINED = 10
 _SMALL, _LARGE = 1_000, 1_000_000  # elements of the counter: 4 KB, 4 MB
 _FILES = (".data-00000-of-00001", ".index", ".sha256")
+_LIST = "checkpoint"
+_WANTED = "0 wrong, 0 losses beyond one checkpoint"
 _POLL_SECS = 0.0002
 
 
@@ -76,7 +78,7 @@ class Count:
     self.tried = self.used_earlier = self.unfinished = 0
     self.problems = []
 
-  def add(self, what, model_dir, newest, restore=restored):
+  def add(self, what, model_dir, newest, restore=restored, most_lost=1):
     """Restores; the newest checkpoint must be used, or the one before it.
 
     Args:
@@ -84,6 +86,8 @@ class Count:
       model_dir: str.
       newest: int, the step of the newest checkpoint.
       restore: function of model_dir that returns a step.
+      most_lost: int, how many steps may be lost; 0 where all checkpoints are
+        whole.
     """
     self.tried += 1
     try:
@@ -95,10 +99,10 @@ class Count:
       self.problems.append(f"lost ({what}): {error!r}")
       return
     self.used_earlier += step < newest
-    if step < newest - 1:
+    if step < newest - most_lost:
       self.problems.append(f"lost ({what}): step {step} of {newest} was used")
 
-  def outcome(self, name, begun):
+  def outcome(self, name, begun, wanted=_WANTED):
     """Returns the `Outcome`, which passed without problems."""
     count = sum(line.startswith("wrong") for line in self.problems)
     lost = len(self.problems) - count
@@ -111,7 +115,7 @@ class Count:
     if self.problems:
       got += f": {self.problems[0]}"
     return Outcome(
-      name, "0 wrong, 0 losses beyond one checkpoint", got,
+      name, wanted, got,
       not self.problems, time.monotonic() - begun,
     )  # fmt: skip
 
@@ -157,7 +161,7 @@ def is_unfinished(model_dir):
   names = os.listdir(model_dir)
   begun = {name.split(".data-")[0] for name in names if ".data-" in name}
   return any(
-    "temp" in name or name.endswith(".tmp") for name in names
+    "temp" in name or ".tmp" in name for name in names
   ) or not begun <= {name.removesuffix(".sha256") for name in names}
 
 
@@ -173,16 +177,17 @@ def _seen(child, model_dir, step):
 def damaged_files(folder):
   """Makes the folder that is damaged; returns the names of its newest files."""
   toy.estimator(folder, _SMALL).train(toy.input_fn, max_steps=STEPS)
-  return [*(f"model.ckpt-{STEPS}{end}" for end in _FILES), "checkpoint"]
+  return [*(f"model.ckpt-{STEPS}{end}" for end in _FILES), _LIST]
 
 
-def _tried(whole, damages, name):
+def _tried(whole, damages, name, most_lost=1):
   """Restores from copies that are damaged; returns an `Outcome`.
 
   Args:
     whole: str, the folder that is copied.
     damages: list of (str, file name, function of bytes that returns others).
     name: str.
+    most_lost: int, see `Count.add`.
   """
   begun, count = time.monotonic(), Count()
   for number, (what, file, change) in enumerate(tqdm.tqdm(damages, name)):
@@ -198,9 +203,11 @@ def _tried(whole, damages, name):
     count.add(
       f"{what} of {file}", copy, STEPS,
       (lambda path: trained(path, _SMALL)) if trains else restored,
+      most_lost,
     )  # fmt: skip
     shutil.rmtree(copy)
-  return count.outcome(name, begun)
+  wanted = _WANTED if most_lost else "0 wrong, 0 losses"
+  return count.outcome(name, begun, wanted)
 
 
 def truncations(percents, whole, files):
@@ -237,8 +244,30 @@ def flips(number, whole, files):
   return _tried(whole, damages, f"flipped one bit, {number} times")
 
 
+def list_flips(scale, whole):
+  """Flips each bit of the file that lists the checkpoints, all of them whole.
+
+  The newest must be used, whatever is listed.
+
+  Args:
+    scale: float, the share of the bits, evenly spread.
+    whole: str, the folder.
+
+  Returns:
+    An `Outcome`.
+  """
+  bits = 8 * os.path.getsize(os.path.join(whole, _LIST))
+  every = max(1, round(1 / scale))
+  damages = [
+    (f"bit {bit}", _LIST, lambda content, bit=bit: _flipped(content, bit))
+    for bit in range(0, bits, every)
+  ]
+  which = "each bit" if every == 1 else f"one bit of {every}"
+  return _tried(whole, damages, f"listed: flipped {which} of the list", 0)
+
+
 def run(scale, folder):
-  """Damages checkpoints in all three ways; see `Outcome`."""
+  """Damages checkpoints in all ways; see `Outcome`."""
   level = tf.get_logger().level
   tf.get_logger().setLevel("ERROR")  # A warning of each would be a flood.
   try:
@@ -253,6 +282,7 @@ def run(scale, folder):
       saves,
       truncations(percents, whole, files),
       flips(max(1, round(FLIPS * scale)), whole, files),
+      list_flips(scale, whole),
     ]
   finally:
     tf.get_logger().setLevel(level)

@@ -132,6 +132,12 @@ def _outcome(name, wanted, begun, found):
   return Outcome(name, wanted, got, not found, time.monotonic() - begun)
 
 
+def _not_tried(name):
+  """Returns the `Outcome` where no disk may be mounted."""
+  got = "not tried: no tmpfs may be mounted here, which root may elsewhere"
+  return Outcome(name, "a clear error", got, False, 0.0)
+
+
 def _goes_on(run, trace, least=_FIRST):
   """Returns what is wrong with the checkpoint, or with going on from it."""
   found = []
@@ -202,7 +208,7 @@ def full_disk(nursery, folder, trace):
   begun = time.monotonic()
   with _small_disk(folder) as disk:
     if disk is None:
-      return None
+      return _not_tried(f"a full disk, of {_DISK_BYTES >> 20} MB")
     run = Trouble(nursery, folder, os.path.join(disk, "model"))
     run.train(_FIRST)
     found = run.fails(_FULL)
@@ -221,7 +227,7 @@ def read_only_disk(nursery, folder, trace):
   begun = time.monotonic()
   with _small_disk(folder) as disk:
     if disk is None:
-      return None
+      return _not_tried("a disk that is read-only")
     run = Trouble(nursery, folder, os.path.join(disk, "model"))
     _mount(disk, f"remount,size={10 * _DISK_BYTES}")
     run.train(_FIRST)
@@ -274,8 +280,5 @@ def run(scale, folder):
         outcome = trial(nursery, own, trace)
       except Exception as error:
         outcome = Outcome(trial.__name__, "to end", repr(error), False, 0.0)
-      if outcome is None:
-        print(f"{trial.__name__}: no disk may be mounted here, so it is left")
-      else:
-        found.append(outcome)
+      found.append(outcome)
   return found

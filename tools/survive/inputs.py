@@ -16,6 +16,8 @@ from tools.survive import input_formats, input_trials, watched_workers
 from tools.survive.outcome import Outcome
 
 MUTATIONS = 2_000
+# As `input_trials.damaged` draws.
+SEED = "the name of the format and the number of the file"
 # Trials of a format whose files are read together; a crash is counted for all
 # up to the one that did it.
 _TOGETHER = 20

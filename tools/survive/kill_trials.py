@@ -28,6 +28,7 @@ class Trial:
     module: str, what `python -m` runs.
     args: tuple of its flags.
     data: function of a folder that may write into it; returns more flags.
+    is_real: function that returns whether the data are real ones.
     by_clock: bool, whether it writes summaries every so many seconds.
     start: function of module and flags that returns what starts it, for `Life`.
   """
@@ -36,6 +37,7 @@ class Trial:
   module: str
   args: tuple
   data: Callable = lambda folder: ()
+  is_real: Callable = lambda: False
   by_clock: bool = False
   start: Callable = program
 
@@ -52,6 +54,11 @@ def _is_filled(folder):
   return os.path.isdir(folder) and bool(os.listdir(folder))
 
 
+def _has(name):
+  """Returns a function for `Trial.is_real`."""
+  return lambda: real_data(name) is not None
+
+
 def _data_or(name, *otherwise):
   """Returns a function for `Trial.data`: real data, or other flags."""
 
@@ -63,10 +70,16 @@ def _data_or(name, *otherwise):
   return data
 
 
+def _cifar10_source():
+  """Returns the path of real records, or None."""
+  found = os.path.join(real_data("cifar10") or "", _CIFAR10_RECORDS)
+  return found if os.path.isfile(found) else None
+
+
 def cifar10_records(folder):
   """Writes files of records out of the real ones, where these are there."""
-  found = os.path.join(real_data("cifar10") or "", _CIFAR10_RECORDS)
-  if not os.path.isfile(found):
+  found = _cifar10_source()
+  if not found:
     return ("--self_test",)
   with gzip.open(found) as stream:
     content = stream.read()
@@ -112,6 +125,7 @@ TRIALS = (
     "experiments.mnist.main",
     ("--model=cnn", "--train_steps=400", "--save_checkpoints_steps=10"),
     _data_or("mnist", "--dataset=digits"),
+    _has("mnist"),
   ),
   Trial(
     "census wide_deep",
@@ -124,6 +138,7 @@ TRIALS = (
       "--epochs_between_evals=40",
     ),
     _data_or("census", "--self_test"),
+    _has("census"),
   ),
   Trial(
     "PTB small",
@@ -136,6 +151,7 @@ TRIALS = (
       "--save_checkpoints_steps=9",
     ),
     ptb_text,
+    _has("ptb"),
   ),
   Trial(
     "CIFAR-10",
@@ -148,6 +164,7 @@ TRIALS = (
       "--save_checkpoints_steps=4",
     ),
     cifar10_records,
+    lambda: _cifar10_source() is not None,
   ),
   Trial(
     "word2vec on one thread",

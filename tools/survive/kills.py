@@ -134,6 +134,8 @@ def broken_run(unbroken, model_dir, plan, rng, bar):
   for moment in plan:
     ahead = reachable(moment, unbroken, newest_step(model_dir), rng)
     life = unbroken.life(model_dir).run(ahead)
+    if life.hung:
+      return killed, [f"a process hung, after {life.seconds:.0f} s"]
     if life.returncode >= 0:
       break  # It was faster.
     killed += 1
@@ -164,8 +166,9 @@ def try_program(trial, kills, folder, bar):
         break
   except RuntimeError as error:
     found.append(str(error))
+  data = "real" if trial.is_real() else "stand-in"
   outcome = Outcome(
-    f"SIGKILL in {trial.name}",
+    f"SIGKILL in {trial.name}, {data} data",
     f"{kills} kills; variables, metrics and events identical",
     f"{killed} kills; " + ("identical" if not found else "; ".join(found)),
     killed >= kills and not found,

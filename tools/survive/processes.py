@@ -70,6 +70,7 @@ class Life:
   Attributes:
     log: str, the argument.
     returncode: int or None, negative when it was killed.
+    hung: bool, whether it was killed as it did not end, nor get to the moment.
     output: str, what it printed.
     seconds: float, what it took.
     ended: float, the time of its end, as of `time.time`.
@@ -81,6 +82,7 @@ class Life:
     self._model_dir = model_dir
     self.log = log
     self.returncode = self.first_checkpoint = None
+    self.hung = False
     self.output = ""
     self.seconds = self.ended = 0.0
 
@@ -99,7 +101,8 @@ class Life:
       if moment and due is None and step >= moment.step:
         due = now
       is_due = due is not None and now >= due + moment.seconds
-      if is_due or now > begin + _LONGEST_SECS:
+      self.hung = not is_due and now > begin + _LONGEST_SECS
+      if is_due or self.hung:
         process.kill()
         process.wait()
       else:

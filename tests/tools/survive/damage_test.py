@@ -43,6 +43,12 @@ class DamageTest(absltest.TestCase):
     self.assertTrue(flipped.passed, msg=flipped.got)
     self.assertStartsWith(flipped.got, "20 restored, ")
 
+  def test_a_damaged_list_loses_nothing(self):
+    found = damage.list_flips(1 / 200, self.whole)
+    self.assertTrue(found.passed, msg=found.got)
+    self.assertIn(" 0 of them from the checkpoint before", found.got)
+    self.assertEqual(found.name, "listed: flipped one bit of 200 of the list")
+
   def test_wrong_values_are_noticed(self):
     for path in pathlib.Path(self.whole).glob("model.ckpt-5*"):
       target = str(path).replace("ckpt-5", "ckpt-6")
@@ -62,6 +68,11 @@ class CountTest(absltest.TestCase):
     for step in (6, 5, 4):
       count.add("cut", "folder", 6, lambda path, step=step: step)
     self.assertEqual(count.problems, ["lost (cut): step 4 of 6 was used"])
+    count.add("list", "folder", 6, lambda path: 5, most_lost=0)
+    self.assertEqual(count.problems[1:], ["lost (list): step 5 of 6 was used"])
+    self.assertEqual(count.tried, 4)
+    count.problems.pop()
+    count.used_earlier -= 1
     self.assertEqual(count.used_earlier, 2)
     self.assertIn("0 wrong, 1 lost", count.outcome("", 0.0).got)
 

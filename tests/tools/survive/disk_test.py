@@ -48,6 +48,14 @@ class DiskTest(absltest.TestCase):
     outcome = disk._outcome("disk", "clear error", time.monotonic(), [])
     self.assertEqual((outcome.got, outcome.passed), ("clear error", True))
 
+  def test_where_no_disk_may_be_mounted(self):
+    with mock.patch.object(disk, "_mount", return_value=1):
+      for trial in (disk.full_disk, disk.read_only_disk):
+        folder = os.path.join(self.folder, trial.__name__)
+        outcome = trial(None, folder, None)
+        self.assertFalse(outcome.passed)
+        self.assertStartsWith(outcome.got, "not tried: no tmpfs")
+
   def test_a_loss_and_a_difference_are_noticed(self):
     run = mock.Mock()
     run.step.return_value = 1

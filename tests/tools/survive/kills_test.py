@@ -1,14 +1,16 @@
 """Tests of the trial by SIGKILL, and a short form of it."""
 
 import functools
+import os
 import random
 import tempfile
 import types
+from unittest import mock
 
 import pytest
 from absl.testing import absltest, parameterized
 
-from tools.survive import kill_trials, kills, toy, traces
+from tools.survive import kill_trials, kills, processes, toy, traces
 from tools.survive.kill_trials import Trial
 from tools.survive.nursery import Nursery
 from tools.survive.processes import Moment
@@ -30,7 +32,33 @@ class KillsTest(absltest.TestCase):
       trial = Trial("toy", toy.__name__, (), start=start)
       (outcome,) = kills.run(0.1, folder, [trial])
     self.assertEqual(outcome.got, "2 kills; identical")
+    self.assertEqual(outcome.name, "SIGKILL in toy, stand-in data")
     self.assertTrue(outcome.passed)
+
+  def test_what_hangs_is_a_difference(self):
+    class Sleeper:
+      returncode = None
+
+      def poll(self):
+        return self.returncode
+
+      def kill(self):
+        self.returncode = -9
+
+      wait = poll
+
+    def start(out, err):
+      open(out, "w").close()
+      return Sleeper()
+
+    folder = self.enterContext(tempfile.TemporaryDirectory())
+    self.enterContext(mock.patch.object(processes, "_LONGEST_SECS", 0.01))
+    unbroken = mock.Mock()
+    unbroken.life.return_value = processes.Life(start, folder, folder + "/log")
+    killed, found = kills.broken_run(
+      unbroken, folder, [Moment(None, 9.0)], random.Random(1), mock.Mock()
+    )
+    self.assertEqual((killed, found), (0, ["a process hung, after 0 s"]))
 
   def test_moments_are_spread_over_the_life(self):
     unbroken = types.SimpleNamespace(
@@ -135,6 +163,21 @@ class EveryExperimentTest(parameterized.TestCase):
 
 
 class DataTest(absltest.TestCase):
+  def test_the_data_are_named(self):
+    for data_dir, real in (
+      ("", []),
+      (self.folder, ["MNIST cnn", "PTB small"]),
+    ):
+      with mock.patch.dict("os.environ", TEST_DATA_DIR=data_dir):
+        found = [trial.name for trial in kill_trials.TRIALS if trial.is_real()]
+      self.assertEqual(found, real)
+
+  def setUp(self):
+    super().setUp()
+    self.folder = self.enterContext(tempfile.TemporaryDirectory())
+    for name in ("mnist", "ptb", "cifar10"):
+      os.makedirs(os.path.join(self.folder, name, "some"))
+
   def test_trials_are_those_that_are_promised(self):
     self.assertLen({trial.name for trial in kill_trials.TRIALS}, 5)
 
