@@ -180,7 +180,7 @@ def damaged_files(folder):
   return [*(f"model.ckpt-{STEPS}{end}" for end in _FILES), _LIST]
 
 
-def _tried(whole, damages, name, most_lost=1):
+def _tried(whole, damages, name, most_lost=1, trained_each=None):
   """Restores from copies that are damaged; returns an `Outcome`.
 
   Args:
@@ -188,6 +188,7 @@ def _tried(whole, damages, name, most_lost=1):
     damages: list of (str, file name, function of bytes that returns others).
     name: str.
     most_lost: int, see `Count.add`.
+    trained_each: int, of how many in one training goes on; `_TRAINED` if None.
   """
   begun, count = time.monotonic(), Count()
   for number, (what, file, change) in enumerate(tqdm.tqdm(damages, name)):
@@ -199,7 +200,7 @@ def _tried(whole, damages, name, most_lost=1):
       content = stream.read()
     with open(path, "wb") as stream:
       stream.write(change(content))
-    trains = number % _TRAINED == 0
+    trains = number % (trained_each or _TRAINED) == 0
     count.add(
       f"{what} of {file}", copy, STEPS,
       (lambda path: trained(path, _SMALL)) if trains else restored,
@@ -263,7 +264,9 @@ def list_flips(scale, whole):
     for bit in range(0, bits, every)
   ]
   which = "each bit" if every == 1 else f"one bit of {every}"
-  return _tried(whole, damages, f"listed: flipped {which} of the list", 0)
+  name = f"listed: flipped {which} of the list"
+  # There are thousands, and to train takes a second.
+  return _tried(whole, damages, name, 0, trained_each=20 * _TRAINED)
 
 
 def run(scale, folder):
