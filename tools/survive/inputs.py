@@ -43,7 +43,10 @@ def _tried(name, count, folder):
   counts, findings = collections.Counter(), []
   # Below 0 they are places in NO_FILES, from its end.
   numbers = range(-len(input_trials.NO_FILES), count)
-  results = watched_workers.watched(work, numbers)
+  together = _TOGETHER if _forms()[name].read_all else 1
+  results = watched_workers.watched(
+    work, numbers, max(together / 2, 1) * watched_workers.HANG_SECS
+  )
   for number, kind, message in tqdm.tqdm(
     results, desc=name, total=len(numbers), disable=None
   ):

@@ -14,6 +14,9 @@ _START_SECS = 120.0  # A server of workers imports TensorFlow.
 # Addresses that a worker may take for a file of 1 kB, more than at its start.
 # The threads of a pipeline reserve more than 1 GB of them, and use some MB.
 _MORE_BYTES = 3 << 30
+# TensorFlow keeps what it made of each pipeline, and gets slower: after so many
+# pieces of work there is a new worker.
+_OF_ONE_WORKER = 400
 HANG, CRASH = "hangs", "crashes"
 
 
@@ -32,12 +35,15 @@ def watched(work, numbers, hang_secs=HANG_SECS):
   context.set_forkserver_preload([__name__, work.func.__module__])
   while numbers:
     here, there = context.Pipe()
-    worker = context.Process(target=_work, args=(there, work, numbers))
+    last = len(numbers) - _OF_ONE_WORKER  # that are left when it has done
+    worker = context.Process(
+      target=_work, args=(there, work, numbers[:_OF_ONE_WORKER])
+    )
     worker.start()
     there.close()
     patience = _START_SECS
     try:
-      while numbers:
+      while len(numbers) > max(last, 0):
         if not here.poll(patience):
           yield numbers.pop(0), HANG, f"no answer in {patience} s"
           break
