@@ -34,7 +34,7 @@ def predict(
   function = loaded.blocks.predict(plan, fetches.names_of(hooks))
   for hook in hooks:
     hook.begin(run)
-  for batch in dataset:
+  for batch in _batches(dataset):
     # Between two batches the caller may have trained, or read another
     # generator: the values must again be those of this checkpoint.
     loaded.load(path, plan)
@@ -51,6 +51,19 @@ def predict(
       break
   for hook in hooks:
     hook.end(run)
+
+
+def _batches(dataset):
+  """Yields the batches of a dataset.
+
+  Where the input ends, `next` keeps some hundred bytes for good.
+  """
+  iterator = iter(dataset)
+  while True:
+    optional = iterator.get_next_as_optional()
+    if not optional.has_value():
+      return
+    yield optional.get_value()
 
 
 def _check_predict_keys(keys, predictions):
