@@ -11,7 +11,8 @@ It returns a tf.data.Dataset of (features, labels): what tf.io.parse_example
 makes of B records.
 
 A record that is damaged, or not as the features say, is an error that names
-the file and the record, counted from 1. So is a file that was cut in the midst
+the file and the record, counted from 1; `on_bad_row` may say to leave damaged
+ones out. So is a file that was cut in the midst
 of a record; where a record begins, only a compressed file shows it. (TensorFlow
 takes a file for whole that ends in the first 12 bytes of a record.)
 
@@ -21,22 +22,17 @@ records that wait in its buffer are part of the checkpoint.
 """
 
 import functools
-import zlib
 
 import tensorflow as tf
-from google.protobuf import message
 
-from input_pipelines import common, files, tfrecord_frames
+from input_pipelines import (
+  common,
+  files,
+  tfrecord_frames,
+  tfrecord_reader,
+  tfrecord_runs,
+)
 
-# Records that are read and checked at once.
-_CHUNK_RECORDS = 128
-# A record's place is that of its file times this, plus that within the file.
-_MAX_RECORDS = 1 << 40
-# Bytes around a record: its length, and checksums of the length and of it.
-_FRAME_BYTES = 16
-# Bytes that show whether a file is compressed, and what zlib calls the forms.
-_START_BYTES = 4096
-_WINDOW_BITS = {"GZIP": 16 + zlib.MAX_WBITS, "ZLIB": zlib.MAX_WBITS}
 _FEATURES = (
   tf.io.FixedLenFeature,
   tf.io.FixedLenSequenceFeature,
@@ -44,8 +40,6 @@ _FEATURES = (
   tf.io.SparseFeature,
   tf.io.VarLenFeature,
 )
-# What no record has: to parse it is to look at the record's outer form alone.
-_NO_FEATURE = {"\0 none": tf.io.VarLenFeature(tf.int64)}
 
 
 def tfrecord_input_fn(
@@ -59,6 +53,7 @@ def tfrecord_input_fn(
   seed=None,
   compression=None,
   cycle_length=4,
+  on_bad_row="error",
 ):
   """Returns an input function that feeds the records of TFRecord files.
 
@@ -79,6 +74,12 @@ def tfrecord_input_fn(
     compression: "", "GZIP", "ZLIB" for all files, or None: by the endings .gz
       and .zlib. Compressed files are read once beforehand.
     cycle_length: int, how many files are read in turn, with shuffle.
+    on_bad_row: what a record that is damaged or no tf.train.Example leads to:
+      "error", or "skip", which leaves such records out and warns once, with
+      their number and the first of them. For that all files are read once
+      beforehand. Behind a damaged length the rest of its file is lost.
+      Compressed files must be whole all the same; and a record that is not as
+      the features say stays an error.
 
   Returns:
     A function without arguments that returns a tf.data.Dataset. Batches run
@@ -86,21 +87,26 @@ def tfrecord_input_fn(
 
   Raises:
     TypeError, ValueError: no file matches, one is empty, a compressed one is
-      damaged, a record claims to be longer than its file, or an argument is
-      wrong.
+      damaged, a record claims to be longer than its file, all records of a
+      file are left out, or an argument is wrong.
   """
   common.check_order(batch_size, num_epochs, shuffle, seed)
   common.check_count("shuffle_buffer_size", shuffle_buffer_size)
   common.check_count("cycle_length", cycle_length)
+  common.check_on_bad_row(on_bad_row)
   _check_features(feature_spec, label_name)
   paths = files.match(file_pattern)
   compressions = [files.compression_of(path, compression) for path in paths]
   sizes = list(map(files.content_size, paths, compressions))
-  for path, kind, size in zip(paths, compressions, sizes, strict=True):
-    tfrecord_frames.check_lengths(path, kind, size)
+  runs = None
+  if on_bad_row == "skip":
+    runs = tfrecord_runs.find(paths, compressions, sizes)
+  else:
+    for path, kind, size in zip(paths, compressions, sizes, strict=True):
+      tfrecord_frames.check_lengths(path, kind, size)
 
   def build():
-    reader = _Reader(paths, compressions, sizes)
+    reader = tfrecord_reader.Reader(paths, compressions, sizes, runs)
     cycle = cycle_length if shuffle else 1
 
     @common.no_autograph
@@ -135,138 +141,6 @@ def tfrecord_input_fn(
   if shuffle and seed is None:
     return build
   return functools.cache(build)
-
-
-class _Reader:
-  """Datasets of records and their places.
-
-  TensorFlow's own errors do not name the file. So errors are dropped where
-  they come up, which ends the file or leaves out a chunk; `_check` sees the
-  gap and says what was there.
-  """
-
-  def __init__(self, paths, compressions, sizes):
-    self._paths, self._compressions = paths, compressions
-    self._sizes = tf.constant(sizes, tf.int64)
-
-  def names(self, places):
-    """Returns what errors call the records at `places`, int64 [B]."""
-    return tf.strings.join(
-      [
-        tf.gather(self._paths, places // _MAX_RECORDS),
-        ", record ",
-        tf.strings.as_string(places % _MAX_RECORDS + 1),
-      ]
-    )
-
-  @common.no_autograph
-  def chunks(self, file):
-    """Returns a dataset of records, string [C], and their places, int64 [C]."""
-    # Reads a byte and gives nothing. A file that cannot be opened is an error
-    # here; below it would be dropped and tried again for ever.
-    opened = tf.data.FixedLengthRecordDataset(
-      tf.gather(self._paths, file), record_bytes=1
-    )
-    opened = opened.take(1).skip(1).batch(1).enumerate()
-    chunks = self._records(file).batch(_CHUNK_RECORDS).enumerate()
-    chunks = chunks.map(_parsed).ignore_errors()
-    end = tf.data.Dataset.from_tensors(
-      (tf.constant(-1, tf.int64), tf.constant([], tf.string))
-    )
-    zero = tf.constant(0, tf.int64)
-    return (
-      opened.concatenate(chunks)
-      .concatenate(end)
-      .scan((zero, zero), functools.partial(self._check, file))
-    )
-
-  def _records(self, file):
-    return tf.data.TFRecordDataset(
-      tf.gather(self._paths, file), tf.gather(self._compressions, file)
-    )
-
-  @common.no_autograph
-  def _check(self, file, state, chunk):
-    """Makes sure that nothing is left out before a chunk.
-
-    Args:
-      file: int64 [].
-      state: the records and bytes of the file before this chunk, int64 [].
-      chunk: its number, int64 [], and records, string [C]; C is 0 at the end.
-
-    Returns:
-      The next state; records, string [C], and places, int64 [C].
-    """
-    (num_records, num_bytes), (number, records) = state, chunk
-    size = tf.size(records, tf.int64)
-    whole = tf.where(
-      tf.equal(size, 0),
-      tf.equal(num_bytes, tf.gather(self._sizes, file)),
-      tf.equal(num_records, number * _CHUNK_RECORDS),
-    )
-    path = tf.gather(self._paths, file)
-    compression = tf.gather(self._compressions, file)
-    problem = tf.cond(
-      whole,
-      lambda: "",
-      # (What is marked as stateful cannot be saved.)
-      lambda: tf.numpy_function(
-        _problem, [path, compression, num_records], tf.string, stateful=False
-      ),
-    )
-    lengths = tf.cast(tf.strings.length(records), tf.int64)
-    next_bytes = num_bytes + tf.reduce_sum(lengths + _FRAME_BYTES)
-    places = file * _MAX_RECORDS + num_records + tf.range(size)
-    with tf.control_dependencies([tf.debugging.Assert(whole, [problem])]):
-      return (num_records + size, next_bytes), (records, places)
-
-
-@common.no_autograph
-def _parsed(number, records):
-  """Returns the arguments; an error if a record is no tf.train.Example."""
-  (parsed,) = tf.io.parse_example(records, _NO_FEATURE).values()
-  # The difference is 0. A mere control dependency would be optimised away.
-  return number + (parsed.dense_shape[0] - tf.size(records, tf.int64)), records
-
-
-def _problem(path, compression, num_good):
-  """Returns what is wrong behind the first `num_good` records of a file."""
-  path, number = path.decode(), int(num_good)
-  found = "" if compression or number else _compression_of_content(path)
-  if found:
-    # (Without quotes: TensorFlow's error would show them as \'.)
-    return (
-      f"{path} must hold records as they are, but looks compressed; pass "
-      f"compression={found}."
-    )
-  records = tf.data.TFRecordDataset(path, compression.decode())
-  for record in records.ignore_errors().skip(number).as_numpy_iterator():
-    number += 1
-    try:
-      tf.train.Example.FromString(record)
-    except message.DecodeError:
-      return (
-        f"{path}, record {number} must be a tf.train.Example; got "
-        f"{len(record)} bytes of something else, {record[:20].hex(' ')} ... "
-        "(hexadecimal). Check what wrote the file."
-      )
-  return (
-    f"{path}, record {number + 1} must have its length and checksums; it is "
-    "cut or damaged. Fetch or make the file again."
-  )
-
-
-def _compression_of_content(path):
-  """Returns "GZIP" or "ZLIB" if a file begins as such files do, else ""."""
-  with tf.io.gfile.GFile(path, "rb") as stream:
-    start = stream.read(_START_BYTES)
-  for compression, window_bits in _WINDOW_BITS.items():
-    try:
-      if zlib.decompressobj(window_bits).decompress(start, 1):
-        return compression
-    except zlib.error:
-      pass
-  return ""
 
 
 def _check_features(feature_spec, label_name):

@@ -32,14 +32,53 @@ def check_lengths(path, compression, size):
     compression: "", "GZIP" or "ZLIB".
     size: int, bytes of the content.
   """
+  found = false_claim(path, compression, size)
+  if found:
+    raise ValueError(found[1])
+
+
+def false_claim(path, compression, size):
+  """Returns which record claims to be longer than the whole content, or None.
+
+  Args:
+    path, compression, size: see `check_lengths`.
+
+  Returns:
+    int, its number, from 0; and str, what is wrong.
+  """
   for number, (place, header) in enumerate(_headers(path, compression, size)):
     (length,) = struct.unpack_from("<Q", header)
-    if length > size and masked_crc32c(header[:8]) == header[8:]:
-      raise ValueError(
+    if length > size and _is_believed(header):
+      return number, (
         f"{path}, record {number + 1} at byte {place} must end within its file "
         f"of {size} bytes, but claims {length} bytes of data; the file is "
         "damaged. Fetch or make it again."
       )
+  return None
+
+
+def end_of_record(path, place, size):
+  """Returns the byte behind the record at `place` of a file; int, or None.
+
+  None if its length is damaged, or if it ends behind the file.
+
+  Args:
+    path: str, of a file that is not compressed.
+    place: int, the record's first byte.
+    size: int, bytes of the file.
+  """
+  with contextlib.ExitStack() as stack:
+    header = _reader(path, "", stack)(place)
+  if len(header) < _HEADER_BYTES or not _is_believed(header):
+    return None
+  (length,) = struct.unpack_from("<Q", header)
+  end = place + _HEADER_BYTES + length + _CHECKSUM_BYTES
+  return end if end <= size else None
+
+
+def _is_believed(header):
+  """Returns whether the checksum of a length is right; header: 12 bytes."""
+  return masked_crc32c(header[:8]) == header[8:]
 
 
 def masked_crc32c(data):

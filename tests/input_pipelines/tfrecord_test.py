@@ -327,6 +327,7 @@ class ArgumentsTest(_TestCase):
     ("num_epochs", {"num_epochs": -1}, "num_epochs must be .*got -1"),
     ("seed", {"seed": "a"}, "seed must be .*'a'"),
     ("buffer", {"shuffle_buffer_size": 0}, "shuffle_buffer_size .*got 0"),
+    ("on_bad_row", {"on_bad_row": "drop"}, "on_bad_row must be .*'drop'"),
     ("cycle", {"cycle_length": 0}, "cycle_length must be .*got 0"),
     ("compression", {"compression": "zip"}, "compression must be .*'zip'"),
     ("label", {"label_name": "z"}, r"label_name .*\['x', 'y'\]; got 'z'"),
