@@ -86,6 +86,12 @@ class Exports(Exporter):
 
 
 class InterruptionTest(parameterized.TestCase, tf.test.TestCase):
+  def setUp(self):
+    super().setUp()
+    # A job in the background ignores it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    self.addCleanup(signal.signal, signal.SIGINT, before)
+
   @parameterized.parameters(
     (signal.SIGTERM, SystemExit, 143), (signal.SIGINT, KeyboardInterrupt, None)
   )

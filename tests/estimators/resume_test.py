@@ -107,6 +107,7 @@ class ResumeTest(RunTest):
 
 
 PROGRAM = """
+import signal
 import sys
 import time
 
@@ -120,6 +121,8 @@ class Slow(Hook):
     time.sleep(0.05)
 
 
+# A job in the background ignores it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 config = RunConfig(sys.argv[1], tf_random_seed=5)
 estimator = Estimator(toys.network_fn, config=config)
 estimator.train(resume_test.shuffled_dataset, [Slow()])

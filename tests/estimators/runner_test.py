@@ -115,10 +115,12 @@ class BlockTimerTest(tf.test.TestCase):
 class TrainingRunTest(tf.test.TestCase):
   def setUp(self):
     super().setUp()
-    self.saved = []
+    self.saved, self.ended = [], []
     position = self.position = type("Position", (), {"finished": False})()
     saver = types.SimpleNamespace(
-      save=lambda step: f"ckpt-{step}", not_finite=lambda: []
+      save=lambda step: f"ckpt-{step}",
+      not_finite=lambda: [],
+      note_end=self.ended.append,
     )
     self.run_ = TrainingRun(
       *(None, "train", 0, "", tf.summary.create_noop_writer()),
@@ -128,14 +130,16 @@ class TrainingRunTest(tf.test.TestCase):
       saving_listeners=(),
     )
 
-  def test_a_step_is_saved_once_and_its_clean_end_again(self):
+  def test_a_step_is_saved_once_and_its_clean_end_noted(self):
     self.assertEqual(self.run_.save_checkpoint(), "ckpt-0")
     self.assertIsNone(self.run_.save_checkpoint())
     self.run_.global_step = 4
     self.run_.save_checkpoint()
     self.position.finished = True
     self.run_.save_checkpoint()
-    self.assertEqual(self.saved, ["ckpt-0", "ckpt-4", "ckpt-4"])
+    self.run_.save_checkpoint()
+    self.assertEqual(self.saved, ["ckpt-0", "ckpt-4"])
+    self.assertEqual(self.ended, [4])
 
   def test_nothing_is_saved_when_the_loss_is_not_finite(self):
     for loss in (float("nan"), float("inf")):

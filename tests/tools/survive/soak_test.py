@@ -6,6 +6,7 @@ import functools
 import gc
 import operator
 import os
+from unittest import mock
 
 import tensorflow as tf
 from absl.testing import parameterized
@@ -77,22 +78,31 @@ class CheckpointsTest(tf.test.TestCase):
 
 
 class CallsOutcomeTest(tf.test.TestCase, parameterized.TestCase):
-  @parameterized.parameters((0, True), (200_000, False))
-  def test_memory(self, size, passed):
-    kept = []
-    outcome = soak.soak_calls(
-      "fake", lambda i: kept.append(os.urandom(size)), 1000
-    )
+  @parameterized.parameters(
+    ((100, 40), (104, 41), True),
+    ((100, 40), (106, 40), False),
+    ((100, 40), (94, 40), False),
+    ((100, 40), (100, 43), False),
+  )
+  def test_growth(self, before, after, passed):
+    uses = iter([soak.Use(*before), soak.Use(*after)])
+    calls = []
+    with mock.patch.object(soak.Use, "now", lambda: next(uses)):
+      outcome = soak.soak_calls("fake", calls.append, 9)
     self.assertEqual(outcome.passed, passed, outcome.got)
-    self.assertEqual(outcome.name, "1,000 fake calls")
+    self.assertEqual(outcome.name, "9 fake calls")
+    self.assertEqual(calls, list(range(9)))
 
-  def test_open_files(self):
-    kept = []
+  def test_use_is_that_of_the_process(self):
+    before = soak.Use.now()
+    kept = bytearray(b"x" * (50 << 20))
+    self.assertGreater(soak.Use.now().memory, before.memory + (40 << 20))
+    del kept
+    # Threads of other tests may open and close some of their own.
     with contextlib.ExitStack() as stack:
-      outcome = soak.soak_calls(
-        "fake", lambda i: kept.append(stack.enter_context(open(os.devnull))), 9
-      )
-    self.assertFalse(outcome.passed, outcome.got)
+      for _ in range(50):
+        stack.enter_context(open(os.devnull))
+      self.assertGreater(soak.open_files(), before.files + 30)
 
 
 if __name__ == "__main__":
