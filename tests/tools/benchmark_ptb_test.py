@@ -9,6 +9,7 @@ import types
 from unittest import mock
 
 import keras
+import pytest
 import tensorflow as tf
 
 from experiments.ptb import config as ptb_config
@@ -41,6 +42,7 @@ def import_torch_peer():
 @mock.patch.object(inputs, "TEST_WINDOW", 7)
 @mock.patch.dict(ptb_config.PUBLISHED, {"small": TINY})
 class BenchmarkPtbTest(tf.test.TestCase):
+  @pytest.mark.slow
   def test_all_find_the_same_and_measure_what_the_ratios_need(self):
     python = self.python('echo "{\\"words_per_second\\": 2}"\n')
     programs = benchmark_ptb.programs(

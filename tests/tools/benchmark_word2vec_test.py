@@ -3,6 +3,7 @@
 import os
 import random
 
+import pytest
 import tensorflow as tf
 
 from tools import benchmark, benchmark_word2vec, gensim_peer
@@ -22,6 +23,7 @@ class BenchmarkWord2vecTest(tf.test.TestCase):
     with self.assertRaisesRegex(RuntimeError, "ended with 3:\nno text"):
       benchmark_word2vec.run(["-c", "print('no text'); raise SystemExit(3)"])
 
+  @pytest.mark.slow
   def test_both_learn_what_the_ratios_need(self):
     # Two topics: of six words each, of which the file asks.
     rng = random.Random(0)

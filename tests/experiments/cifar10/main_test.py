@@ -7,6 +7,7 @@ import re
 from unittest import mock
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from absl import flags
 
@@ -123,6 +124,7 @@ class ProgramsTest(tf.test.TestCase):
     right = np.mean(served["classes"].numpy() == labels)
     self.assertAllClose(right, metrics["precision"])
 
+  @pytest.mark.slow
   def test_train_then_evaluate(self):
     config = self.config(train_steps=3, top="local")
     _, lines = printed_by(evaluate.run, self.config(run_once=True))

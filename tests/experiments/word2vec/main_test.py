@@ -8,6 +8,7 @@ import sys
 import time
 from unittest import mock
 
+import pytest
 import tensorflow as tf
 from absl import flags
 from absl.testing import parameterized
@@ -281,6 +282,7 @@ class KilledTest(tf.test.TestCase, parameterized.TestCase):
     # Of 80.
     (2, "--model=batched", "--batch_size=1000", "--num_neg_samples=8"),
   )
+  @pytest.mark.slow
   def test_it_goes_on_as_if_nothing_had_been(self, epochs, *args):
     args = [
       *args,
