@@ -22,7 +22,7 @@ from tools.survive.processes import Life, Moment, newest_step
 SEED = 1
 KILLS = 20
 # A run may end before it was killed as often as wanted: then comes another.
-_MOST_RUNS = 4
+_MOST_RUNS = 8
 _SIDE_BY_SIDE = 2
 # Of all kills: in the start of a process, and after its last checkpoint.
 _AT_START, _AT_END = 0.2, 0.1
