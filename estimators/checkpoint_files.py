@@ -67,6 +67,7 @@ def seal(path):
     stream.write("".join(lines).encode())
 
 
+# What is wrong with the checkpoints that were looked at, and their stamps then.
 _known = {}
 
 
@@ -75,9 +76,9 @@ def damage(path):
 
   Its files are read when they have changed since they were looked at last.
   """
-  stamp = tuple(map(_stamp, [*_files(path), path + SUMS]))
-  if _known.get(path, (None, None))[0] != stamp:
-    _known[path] = (stamp, _damage(path))
+  stamps = tuple(map(_stamp, [*_files(path), path + SUMS]))
+  if _known.get(path, (None, None))[0] != stamps:
+    _known[path] = (stamps, _damage(path))
   return _known[path][1]
 
 
@@ -301,6 +302,7 @@ def remove(path):
   for file in [*reversed(_files(path)), path + SUMS, path + ENDED]:
     if os.path.exists(file):
       os.remove(file)
+  _known.pop(path, None)
 
 
 def remove_rest(paths):

@@ -73,14 +73,7 @@ def train(
   try:
     with (
       together.watched(),
-      op_errors.full_disk_named(
-        estimator.model_dir,
-        "the events of training",
-        lambda: (
-          "Make room, and start the same command again: it goes on from "
-          f"the newest checkpoint, {checkpoints.newest(estimator.model_dir)}."
-        ),
-      ),
+      _full_disk_named(estimator.model_dir),
       interruption.watched(),
     ):
       together.begin(run, interruption)
@@ -107,6 +100,16 @@ def train(
         hook.close()
   if run.steps:
     _logger.info("Loss for final step: %s.", np.float32(run.loss))
+
+
+def _full_disk_named(model_dir):
+  def advice():
+    return (
+      "Make room, and start the same command again: it goes on from the newest "
+      f"checkpoint, {checkpoints.newest(model_dir)}."
+    )
+
+  return op_errors.full_disk_named(model_dir, "the events of training", advice)
 
 
 def _start(estimator, loaded, plan, together, path, listeners):
