@@ -55,6 +55,7 @@ setup(
     "matplotlib>=3.9,<4",
     "numpy>=2.0,<3",
     "pandas>=2.2,<4",
+    "pillow>=11,<14",
     "scikit-learn>=1.5,<2",
     "tensorboard>=2.20,<2.22",
     "tensorflow>=2.21,<2.22",

@@ -1,0 +1,85 @@
+import os
+import tempfile
+
+import numpy as np
+from absl.testing import absltest, parameterized
+from PIL import Image
+
+from experiments import pictures
+
+
+def new_folder(test):
+  return test.enterContext(tempfile.TemporaryDirectory())
+
+
+def grey(*values):
+  """Frames of 4x6 pixels, each of one grey."""
+  return [np.full([4, 6], value, np.uint8) for value in values]
+
+
+class PngTest(parameterized.TestCase):
+  @parameterized.parameters([[4, 6]], [[4, 6, 3]])
+  def test_pixels_come_back(self, shape):
+    pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    path = os.path.join(new_folder(self), "a.png")
+    pictures.write_png(path, pixels)
+    with Image.open(path) as image:
+      self.assertEqual(image.format, "PNG")
+      np.testing.assert_array_equal(image, pixels)
+
+
+class AnimationTest(parameterized.TestCase):
+  @parameterized.parameters(("a.gif", "GIF", 0), ("a.WEBP", "WEBP", 3))
+  def test_frames_come_back_in_order(self, name, format_name, error):
+    path = os.path.join(new_folder(self), name)
+    pictures.write_animation(path, grey(0, 100, 200), 3, frame_ms=50)
+    with Image.open(path) as image:
+      self.assertEqual(image.format, format_name)
+      self.assertEqual(image.n_frames, 3)
+      self.assertEqual(image.info["loop"], 0)
+      for number, value in enumerate((0, 100, 200)):
+        image.seek(number)
+        image.load()
+        self.assertEqual(image.info["duration"], 50)
+        found = np.asarray(image.convert("RGB"), int)
+        self.assertEqual(found.shape, (4, 6, 3))
+        np.testing.assert_allclose(found, value, atol=error)
+
+  def test_frames_are_made_one_after_the_other(self):
+    events = []
+
+    def frames():
+      for number, frame in enumerate(grey(0, 100, 200)):
+        events.append(number)
+        yield frame
+
+    path = os.path.join(new_folder(self), "a.gif")
+    pictures.write_animation(path, frames(), 3)
+    self.assertEqual(events, [0, 1, 2])
+
+  def test_error_leaves_no_file_and_keeps_the_old_one(self):
+    folder = new_folder(self)
+    path = os.path.join(folder, "a.gif")
+
+    def frames():
+      yield from grey(0, 100)
+      raise KeyboardInterrupt
+
+    with self.assertRaises(KeyboardInterrupt):
+      pictures.write_animation(path, frames(), 3)
+    self.assertEmpty(os.listdir(folder))
+    pictures.write_animation(path, grey(50), 1)
+    with self.assertRaises(KeyboardInterrupt):
+      pictures.write_animation(path, frames(), 3)
+    self.assertEqual(os.listdir(folder), ["a.gif"])
+    with Image.open(path) as image:
+      self.assertEqual(image.convert("L").getpixel((0, 0)), 50)
+
+  def test_other_names_are_refused(self):
+    path = os.path.join(new_folder(self), "a.mp4")
+    with self.assertRaisesRegex(ValueError, "must end in .gif or .webp"):
+      pictures.write_animation(path, grey(0), 1)
+
+
+if __name__ == "__main__":
+  absltest.main()
