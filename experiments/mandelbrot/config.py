@@ -1,0 +1,153 @@
+"""The settings of a picture, with the defaults of the published one."""
+
+import dataclasses
+import math
+import os
+
+from experiments import pictures
+from experiments.mandelbrot.coloring import COLORINGS
+from experiments.mandelbrot.simulate import MAX_STEPS
+from experiments.mandelbrot.window import PRECISIONS, Window
+
+_NUM_FRAMES = 60
+_ANIMATION = "zoom.webp"
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+  """One picture, and perhaps a zoom.
+
+  Attributes:
+    center: (x, y) of the middle of the window.
+    width: of the window, along the real axis.
+    size: (columns, rows), in pixels.
+    max_steps: steps that each point takes at most.
+    coloring: published or smooth.
+    precision: auto, float32 or float64.
+    output_dir: folder of the files, or None for a temporary one.
+    zoom_to: width of the last frame of a zoom that begins at width, or None
+      for no zoom.
+    num_frames: frames of the zoom.
+    animation: name of its file in output_dir; ends in .gif or .webp.
+    self_test: whether to check the program first.
+
+  Raises:
+    ValueError: a value is out of range.
+  """
+
+  center: tuple[float, float] = (-0.5, 0.0)
+  width: float = 3.0
+  size: tuple[int, int] = (600, 520)
+  max_steps: int = 200
+  coloring: str = "published"
+  precision: str = "auto"
+  output_dir: str | None = None
+  zoom_to: float | None = None
+  num_frames: int = _NUM_FRAMES
+  animation: str = _ANIMATION
+  self_test: bool = False
+
+  def __post_init__(self):
+    for name in ("width", "zoom_to"):
+      value = getattr(self, name)
+      if value is not None and not (math.isfinite(value) and value > 0):
+        raise ValueError(
+          f"--{name} must be more than 0, but is {value}; the whole set has 3."
+        )
+    if min(self.size) < 1:
+      raise ValueError(
+        f"--size must be 1x1 or more, but is {_joined('x', self.size)}; the "
+        "published picture has 600x520."
+      )
+    _check_between("max_steps", self.max_steps, 1, MAX_STEPS)
+    _check_between("num_frames", self.num_frames, 2, math.inf)
+    _check_among("coloring", self.coloring, COLORINGS)
+    _check_among("precision", self.precision, ("auto", *PRECISIONS))
+    pictures.check_animation_name(self.animation)
+    if os.path.basename(self.animation) != self.animation:
+      raise ValueError(
+        "--animation must be a name without folders, but is "
+        f"{self.animation}; name the folder by --output_dir."
+      )
+    for width in self.widths():
+      self.window(width)  # Says when it is out of bounds.
+
+  def widths(self):
+    """Returns the widths of the zoom's frames, of equal ratios; else width."""
+    if self.zoom_to is None:
+      return [self.width]
+    last = self.num_frames - 1
+    ratio = self.zoom_to / self.width
+    return [self.width * ratio ** (n / last) for n in range(self.num_frames)]
+
+  def window(self, width):
+    """Returns the Window of that width."""
+    return Window(self.center, width, *self.size)
+
+  def precision_of(self, window):
+    """Returns float32 or float64."""
+    return window.precision() if self.precision == "auto" else self.precision
+
+
+def config_of(given):
+  """Returns the Config of the flags that were given.
+
+  Args:
+    given: dictionary of field to value; center and size are text.
+
+  Raises:
+    ValueError: a text is not what it must be, or a flag of the zoom was given
+      without zoom_to.
+  """
+  parsed = dict(given)
+  for name, parse, example in (
+    ("center", _center, "-0.5,0"),
+    ("size", _size, "600x520"),
+  ):
+    if name in parsed:
+      try:
+        parsed[name] = parse(parsed[name])
+      except ValueError:
+        raise ValueError(
+          f"--{name} must be two numbers like {example}, but is "
+          f"{given[name]!r}; write it like that."
+        ) from None
+  for name in ("num_frames", "animation"):
+    if name in parsed and "zoom_to" not in parsed:
+      raise ValueError(
+        f"--{name} is of a zoom, but --{name}={parsed[name]} came without "
+        "--zoom_to; give the width of its last frame, as --zoom_to=0.001."
+      )
+  if "output_dir" in parsed:
+    parsed["output_dir"] = os.path.expanduser(parsed["output_dir"])
+  return Config(**parsed)
+
+
+def _center(text):
+  x, y = map(float, text.split(","))
+  return x, y
+
+
+def _size(text):
+  columns, rows = map(int, text.split("x"))
+  return columns, rows
+
+
+def _joined(between, values):
+  return between.join(map(str, values))
+
+
+def _check_between(name, value, least, most):
+  if not least <= value <= most:
+    raise ValueError(
+      f"--{name} must be in {least}..{most}, but is {value}; the default is "
+      f"{getattr(Config, name)}."
+    )
+
+
+def _check_among(name, value, known):
+  if value not in known:
+    raise ValueError(
+      f"--{name} must be one of {', '.join(known)}, but is {value}; take one "
+      "of them."
+    )
