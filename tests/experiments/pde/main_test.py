@@ -1,0 +1,233 @@
+import contextlib
+import dataclasses
+import io
+import json
+import os
+import tempfile
+from unittest import mock
+
+import numpy as np
+import tensorflow as tf
+from absl import flags
+from absl.testing import parameterized
+from PIL import Image
+from tensorboard.backend.event_processing import event_accumulator
+
+from experiments.pde import film, main, self_test, simulate
+from experiments.pde.config import Config
+
+SMALL = Config(size=12, num_drops=3, num_steps=25, frame_every=10, seed=4)
+
+
+def parse(*args):
+  values = flags.FlagValues()
+  main.define_flags(values)
+  values(["main", *args])
+  return main.config_from_flags(values)
+
+
+def read_png(path):
+  with Image.open(path) as image:
+    return np.asarray(image)
+
+
+class ConfigTest(tf.test.TestCase, parameterized.TestCase):
+  def test_without_flags_it_is_the_tutorials(self):
+    self.assertEqual(
+      parse(),
+      Config(
+        size=500,
+        num_drops=40,
+        num_steps=1000,
+        eps=0.03,
+        damping=0.04,
+        scheme="euler",
+        frame_every=50,
+      ),
+    )
+
+  def test_flags(self):
+    found = parse(
+      "--size=9",
+      "--num_drops=2",
+      "--num_steps=7",
+      "--eps=0.5",
+      "--damping=0",
+      "--scheme=semi_implicit",
+      "--seed=3",
+      "--frame_every=2",
+      "--animation=a.webp",
+      "--output_dir=~/pond",
+    )
+    folder = os.path.expanduser("~/pond")
+    self.assertEqual(
+      found,
+      Config(9, 2, 7, 0.5, 0.0, "semi_implicit", 3, 2, "a.webp", folder),
+    )
+    found = parse("--self_test", "--num_steps=7")
+    self.assertTrue(found.self_test)
+    self.assertEqual((found.size, found.num_steps), (40, 7))
+
+  @parameterized.parameters(
+    ("--eps=0.5", "--eps must be above 0 and at most 0.03658 "),
+    ("--num_steps=5000", "at most 0.01788 .* and --num_steps=5000, .* is 0.03"),
+    ("--damping=-1", "--damping must be a number that is not negative"),
+    ("--animation=a.mp4", "must end in .gif or .webp, but is a.mp4"),
+    ("--train_steps=3", "no use for --train_steps"),
+    ("--use_fp16", "no use for --use_fp16"),
+  )
+  def test_what_is_refused(self, flag, message):
+    with self.assertRaisesRegex(ValueError, message):
+      parse(flag)
+
+  @parameterized.parameters("size=0", "num_steps=0", "frame_every=0", "scheme=")
+  def test_flags_out_of_range(self, flag):
+    with self.assertRaisesRegex(
+      flags.IllegalFlagValueError, flag.split("=")[0]
+    ):
+      parse(f"--{flag}")
+
+
+class RunTest(tf.test.TestCase):
+  def setUp(self):
+    super().setUp()
+    self.folder = self.enterContext(tempfile.TemporaryDirectory())
+
+  def run_small(self, **changes):
+    return main.run(
+      dataclasses.replace(SMALL, output_dir=self.folder, **changes)
+    )
+
+  def states(self):
+    """Returns (u, ut) after 0, 10, 20 and 25 steps."""
+    u = simulate.drops(12, 3, seed=4)
+    return [
+      simulate.run(u, 0 * u, 0.03, 0.04, steps) for steps in (0, 10, 20, 25)
+    ]
+
+  def test_metrics(self):
+    found = self.run_small()
+    states = self.states()
+    heights = np.asarray(states[-1][0])
+    self.assertLen(found.pop("files"), 3)
+    self.assertAllClose(
+      found,
+      {
+        "steps": 25,
+        "seconds": found["seconds"],
+        "energy_start": simulate.energy(*states[0]),
+        "energy_end": simulate.energy(*states[-1]),
+        "growth": 1.006**12.5,
+        "lowest": heights.min(),
+        "highest": heights.max(),
+      },
+      rtol=1e-5,
+    )
+    self.assertGreater(found["seconds"], 0)
+
+  def test_files(self):
+    files = self.run_small(animation="a.webp")["files"]
+    self.assertEqual(
+      files,
+      [
+        os.path.join(self.folder, name)
+        for name in ("start.png", "end.png", "a.webp")
+      ],
+    )
+    start, *_, end = (film.pixels(u) for u, _ in self.states())
+    self.assertAllEqual(read_png(files[0]), start)
+    self.assertAllEqual(read_png(files[1]), end)
+    self.assertGreater(np.count_nonzero(start != end), 20)
+    with Image.open(files[2]) as image:
+      self.assertEqual((image.n_frames, image.size), (4, (12, 12)))
+
+  def test_tensorboard(self):
+    self.run_small()
+    events = event_accumulator.EventAccumulator(
+      self.folder, size_guidance={event_accumulator.TENSORS: 0}
+    ).Reload()
+    states = self.states()
+    pictures, energies = events.Tensors("pond"), events.Tensors("energy")
+    for found in (pictures, energies):
+      self.assertEqual([event.step for event in found], [0, 10, 20, 25])
+    for event, (u, _) in zip(pictures, states, strict=True):
+      width, height, encoded = event.tensor_proto.string_val
+      self.assertEqual((width, height), (b"12", b"12"))
+      found = tf.io.decode_png(encoded)[..., 0]
+      self.assertAllEqual(found, film.pixels(u))
+    for event, state in zip(energies, states, strict=True):
+      found = tf.make_ndarray(event.tensor_proto)
+      self.assertAllClose(found, simulate.energy(*state), rtol=1e-6)
+
+  def test_a_folder_can_be_used_again(self):
+    self.run_small()
+    files = self.run_small(seed=5)["files"]
+    u = simulate.drops(12, 3, seed=5)
+    self.assertAllEqual(read_png(files[0]), film.pixels(u))
+
+  def test_without_a_folder_there_is_a_temporary_one(self):
+    with mock.patch.object(tempfile, "mkdtemp", return_value=self.folder):
+      files = main.run(SMALL)["files"]
+    self.assertEqual(os.path.dirname(files[0]), self.folder)
+
+  def test_a_pond_that_is_not_finite_is_an_error(self):
+    broken = np.full([12, 12], np.nan, np.float32)
+    states = [(0, broken, broken)]
+    with mock.patch.object(simulate, "history", return_value=states):
+      with self.assertRaisesRegex(ValueError, "must be finite to be drawn"):
+        self.run_small()
+    self.assertNoCommonElements(
+      os.listdir(self.folder), ["end.png", "pond.gif"]
+    )
+
+
+class MainTest(tf.test.TestCase, parameterized.TestCase):
+  def run_main(self, **changes):
+    """Returns (exit status, metrics, what was complained of)."""
+    folder = self.enterContext(tempfile.TemporaryDirectory())
+    config = dataclasses.replace(SMALL, output_dir=folder, **changes)
+    with (
+      mock.patch.object(main, "config_from_flags", return_value=config),
+      contextlib.redirect_stdout(io.StringIO()) as out,
+      contextlib.redirect_stderr(io.StringIO()) as err,
+    ):
+      code = main.main([])
+    *_, last = out.getvalue().splitlines()
+    return code, json.loads(last), err.getvalue()
+
+  def test_the_last_line_is_json(self):
+    code, metrics, _ = self.run_main()
+    self.assertEqual((code, metrics["steps"]), (0, 25))
+    self.assertTrue(os.path.exists(metrics["files"][2]))
+
+  def test_the_self_test(self):
+    code, _, complaints = self.run_main(self_test=True)
+    self.assertEqual((code, complaints), (0, ""))
+
+  @parameterized.parameters(
+    ("laplace", lambda u: u, "a drop should have the Laplacian"),
+    ("energy", lambda u, ut: -1, "energy should fall, but is .-1.0, -1.0"),
+    ("energy", lambda u, ut: abs(u[0, 0]), "energy should fall, but"),
+    ("run", lambda u, ut, *_: (u + 1, ut), "still water should stay still"),
+    ("run", lambda u, ut, *_: (u, ut), "should do what NumPy does, but is 0"),
+  )
+  def test_what_the_self_test_finds(self, name, function, problem):
+    self.assertEmpty(self_test.problems({"files": []}))
+    with mock.patch.object(simulate, name, function):
+      self.assertRegex("\n".join(self_test.problems({"files": []})), problem)
+
+  def test_what_the_self_test_finds_in_the_run(self):
+    found = self_test.problems({"files": ["/no/file"]})
+    self.assertEqual(found, ["/no/file should be there, but is not"])
+    with mock.patch.object(self_test, "problems", return_value=["it leaks"]):
+      code, _, complaints = self.run_main(self_test=True)
+    self.assertEqual((code, complaints), (1, "self test: it leaks\n"))
+
+  def test_mistakes_are_one_line(self):
+    with mock.patch.object(main, "run", side_effect=ValueError("no water")):
+      with self.assertRaisesRegex(SystemExit, "^pde: no water$"):
+        self.run_main()
+
+
+if __name__ == "__main__":
+  tf.test.main()
