@@ -8,6 +8,7 @@ import zlib
 from unittest import mock
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 
@@ -192,6 +193,7 @@ class ShuffleTest(_TestCase):
     self.assertEqual(first, order(5))
     self.assertNotEqual(first, order(6))
 
+  @pytest.mark.slow
   def test_restored_in_another_process_goes_on_the_same(self):
     pattern = self.shards(100, 290)
 

@@ -7,6 +7,7 @@ import sys
 import zlib
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 
@@ -188,6 +189,7 @@ class ShuffleTest(_TestCase):
     self.assertEqual(first, order(5))
     self.assertNotEqual(first, order(6))
 
+  @pytest.mark.slow
   def test_restored_in_another_process_goes_on_the_same(self):
     pattern = self.shards(100, 290)
 
@@ -223,8 +225,15 @@ class DamageTest(_TestCase):
       ):
         list(_input_fn(path, batch_size=10, **kwargs)())
 
-  @parameterized.parameters(1, 128, 300)
-  def test_a_record_that_is_no_example(self, number):
+  def test_a_record_that_is_no_example(self):
+    self.check_no_example(128)
+
+  @parameterized.parameters(1, 300)
+  @pytest.mark.slow
+  def test_the_first_or_last_is_no_example(self, number):
+    self.check_no_example(number)
+
+  def check_no_example(self, number):
     good = _numbered(0, 300)
     for bad in (b"hello", b"\xff\xfe\0", good[0][:-1], b"\x0a\x03abc"):
       records = good[: number - 1] + [bad] + good[number:]
@@ -240,8 +249,15 @@ class DamageTest(_TestCase):
     path = self.write(_numbered(0, 149) + [bad] + _numbered(150, 200))
     self.check(path, 150, f".*{message}")
 
-  @parameterized.parameters(1, 129, 200)
-  def test_a_damaged_record(self, number):
+  def test_a_damaged_record(self):
+    self.check_damaged(129)
+
+  @parameterized.parameters(1, 200)
+  @pytest.mark.slow
+  def test_the_first_or_last_is_damaged(self, number):
+    self.check_damaged(number)
+
+  def check_damaged(self, number):
     content = self.content([_example(x=[1], y=[1])] * 200)
     size = len(content) // 200
     for offset in (0, 9, 13):  # length, its checksum, data, its

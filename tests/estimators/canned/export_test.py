@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from estimators import (
@@ -181,6 +182,7 @@ class SignaturesTest(tf.test.TestCase):
 
 
 class ServingTest(tf.test.TestCase):
+  @pytest.mark.slow
   def test_predictions_elsewhere_are_those_of_predict(self):
     wide, deep = columns()
     recurrent = RNNClassifier(

@@ -6,6 +6,7 @@ import sys
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
@@ -130,6 +131,7 @@ class ExportTest(parameterized.TestCase):
       self.predicted(one), self.predicted(two), rtol=1e-4
     )
 
+  @pytest.mark.slow
   def test_saved_model_elsewhere(self):
     estimator = self.trained()
     expected = self.predicted(estimator)

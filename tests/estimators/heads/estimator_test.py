@@ -1,6 +1,7 @@
 """Every head through a real Estimator: train, evaluate, predict, export."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 
@@ -85,6 +86,8 @@ HEADS = {
     NUMBERS,
   ),
 }
+# The others are evaluated on two replicas among the slow tests.
+QUICK = ("binary", "multi_label")
 CASES = [
   {"testcase_name": f"{name}_{reduction}", "name": name, "reduction": reduction}
   for name in HEADS
@@ -111,8 +114,16 @@ class HeadsInEstimatorsTest(parameterized.TestCase, tf.test.TestCase):
       weights = models.weights_of(estimator)
       self.assertAllClose(weights, -models.LEARNING_RATE * step / size)
 
-  @parameterized.named_parameters((name, name) for name in HEADS)
+  @parameterized.named_parameters((name, name) for name in QUICK)
   def test_evaluation_on_one_and_two_replicas(self, name):
+    self.check_evaluation(name)
+
+  @parameterized.named_parameters((n, n) for n in HEADS if n not in QUICK)
+  @pytest.mark.slow
+  def test_evaluation_on_one_and_two_replicas_slowly(self, name):
+    self.check_evaluation(name)
+
+  def check_evaluation(self, name):
     make, labels, _, _ = HEADS[name]
     head = make("sum_over_batch_size")
     model_dir = new_folder()

@@ -192,6 +192,7 @@ class RunTest(tf.test.TestCase, parameterized.TestCase):
       main.run(dataclasses.replace(config, data_dir="/not/there"))
     self.assertIn("checkpoint", os.listdir(model_dir))
 
+  @pytest.mark.slow
   def test_two_devices_are_like_one(self):
     one, _ = run("wide_deep")
     two, _ = run("wide_deep", distribution_strategy="mirrored")

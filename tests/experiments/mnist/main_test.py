@@ -108,8 +108,15 @@ class RunTest(tf.test.TestCase, parameterized.TestCase):
     self.assertEqual(metrics["steps"], 3)
     self.assertEqual(metrics["test_loss"], unbroken["test_loss"])
 
-  @parameterized.parameters("softmax", "fully_connected", "convolutional")
-  def test_two_devices_are_like_one(self, model):
+  def test_two_devices_are_like_one(self):
+    self.check_two_devices("convolutional")
+
+  @parameterized.parameters("softmax", "fully_connected")
+  @pytest.mark.slow
+  def test_two_devices_are_like_one_slowly(self, model):
+    self.check_two_devices(model)
+
+  def check_two_devices(self, model):
     one, _ = run_on_eight_examples(model, train_steps=3)
     two, _ = run_on_eight_examples(
       model, train_steps=3, distribution_strategy="mirrored"

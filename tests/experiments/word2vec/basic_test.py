@@ -3,6 +3,7 @@ import contextlib
 import io
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 
@@ -132,6 +133,7 @@ class StepTest(tf.test.TestCase, parameterized.TestCase):
     losses = scalars(estimator.model_dir)["loss"]
     self.assertAllClose(losses[2], loss, rtol=1e-5)
 
+  @pytest.mark.slow
   def test_two_devices_are_like_one(self):
     one, two = estimator_of(), estimator_of(strategy="mirrored")
     lines = [

@@ -232,13 +232,19 @@ class FlagsTest(tf.test.TestCase):
 
 
 class SelfTestTest(tf.test.TestCase, parameterized.TestCase):
+  def test_it_learns(self):
+    self.check_learns("optimized", {})
+
   @parameterized.parameters(
     ("basic", {}),
     ("batched", {}),
-    ("optimized", {}),
     ("optimized", {"kernel": "pairs", "batch_size": 500}),
   )
-  def test_it_learns(self, model, changes):
+  @pytest.mark.slow
+  def test_it_learns_slowly(self, model, changes):
+    self.check_learns(model, changes)
+
+  def check_learns(self, model, changes):
     # Questions are not those of the invented text.
     changes = changes | dict(self_test=True, eval_data="/none")
     metrics, _ = run(published(model, **changes))

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 
@@ -110,10 +111,19 @@ class StepsTest(tf.test.TestCase, parameterized.TestCase):
   @parameterized.parameters(
     ("batched", {}),
     ("optimized", {"kernel": "pairs"}),
+  )
+  def test_settings_change_what_is_learned(self, name, changes):
+    self.check_settings(name, changes)
+
+  @parameterized.parameters(
     ("optimized", {"concurrent_steps": 1, "batch_size": 1}),
     ("basic", {}),
   )
-  def test_settings_change_what_is_learned(self, name, changes):
+  @pytest.mark.slow
+  def test_settings_change_what_is_learned_slowly(self, name, changes):
+    self.check_settings(name, changes)
+
+  def check_settings(self, name, changes):
     def vectors(**more):
       return train(config_of(name, **changes | more), 3)["emb"].numpy()
 

@@ -25,6 +25,7 @@ def started(nursery, module, args):
 
 
 class KillsTest(absltest.TestCase):
+  @pytest.mark.slow
   def test_a_killed_toy_ends_as_an_unbroken_one(self):
     folder = self.enterContext(tempfile.TemporaryDirectory())
     with Nursery() as nursery:

@@ -8,6 +8,7 @@ import operator
 import os
 from unittest import mock
 
+import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 
@@ -35,6 +36,7 @@ class CallsTest(tf.test.TestCase):
     logger.setLevel("ERROR")
     self.addCleanup(gc.unfreeze)
 
+  @pytest.mark.slow
   def test_nothing_is_kept_of_a_call(self):
     estimator = soak.new_estimator(new_folder(), keep_checkpoint_max=2)
     train(estimator, 0)
