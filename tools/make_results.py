@@ -8,7 +8,8 @@ What to run stands in experiments/<task>/published.json, a list of rows:
 
   name: what the row is called, in the table, in --only and as a folder.
   args: the command line flags that are not the experiment's defaults.
-  seeds: how many runs, with --seed=1, 2, ...
+  seeds: how many runs, with --seed=1, 2, ...; 0 for one run of an experiment
+    that has nothing random.
   metric: which entry of the run's metrics is compared.
   unit: "%" for a share of one that is shown in percent, else it is appended.
   published: the number of the source in the metric's own unit, or null.
@@ -19,12 +20,13 @@ What to run stands in experiments/<task>/published.json, a list of rows:
     or an object of the fields that differ from the row's: its metric, and what
     was published of it.
 
-Each run is a process of its own in <model_dir>/<task>/<name>/seed_<n>, where an
-interrupted one continues, and a finished one is not done again: delete its
-folder for that. The runs are merged into experiments/<task>/results.json, from
-which the tables in the experiment's README and in the top README are made
-(tools/results_table.py). The exit status is 1 when a run failed or a mean fell
-short of its `reach`.
+Each run is a process of its own in <model_dir>/<task>/<name>/seed_<n>, which it
+gets as --model_dir, or as --output_dir when the experiment has no model but a
+simulate.py. There an interrupted one continues, and a finished one is not done
+again: delete its folder for that. The runs are merged into
+experiments/<task>/results.json, from which the tables in the experiment's
+README and in the top README are made (tools/results_table.py). The exit status
+is 1 when a run failed or a mean fell short of its `reach`.
 """
 
 import importlib.metadata
@@ -138,18 +140,16 @@ def _is_path(value):
   return isinstance(value, str) and os.path.isabs(value)
 
 
-def run_seed(root, command, seed, model_dir, data_dir):
+def run_seed(root, command, seed, model_dir):
   """Runs one seed, or reads what it left: the run's entry in results.json."""
   done = model_dir / "result.json"
   if done.exists():
     print(f"Done before (to run it again, delete {model_dir})")
     return read_json(done)
   resumed = model_dir.exists()
-  places = [f"--seed={seed}", f"--model_dir={model_dir}"]
-  places += [f"--data_dir={data_dir}"] if data_dir else []
   ran = {"seed": seed, "commit": commit(root)}
   start = time.monotonic()
-  ran["metrics"] = run_command(root, [sys.executable, *command[1:], *places])
+  ran["metrics"] = run_command(root, [sys.executable, *command[1:]])
   # The wall time of a run's last part would pass for that of the whole.
   ran["seconds"] = None if resumed else round(time.monotonic() - start, 1)
   ran |= {"versions": versions(), "machine": machine()}
@@ -159,14 +159,18 @@ def run_seed(root, command, seed, model_dir, data_dir):
 
 
 def run_row(root, task, row, seeds, model_dir, data_dir):
-  """Runs all seeds of a row; returns its entry in results.json."""
+  """Runs a row, with each seed if any; returns its entry in results.json."""
   command = ["python", "-m", f"experiments.{task}.main", *row["args"]]
-  folder = model_dir / task / row["name"]
-  runs = [
-    run_seed(root, command, seed, folder / f"seed_{seed}", data_dir)
-    for seed in range(1, seeds + 1)
-  ]
-  config = read_json(folder / f"seed_{seeds}" / "config.json")["params"]
+  simulates = (root / "experiments" / task / "simulate.py").exists()
+  folder_flag = "output_dir" if simulates else "model_dir"
+  runs = []
+  for seed in range(1, seeds + 1) if seeds else [0]:
+    folder = model_dir / task / row["name"] / f"seed_{seed}"
+    more = [f"--{folder_flag}={folder}"]
+    more += [f"--seed={seed}"] if seeds else []
+    more += [f"--data_dir={data_dir}"] if data_dir else []
+    runs.append(run_seed(root, [*command, *more], seed, folder))
+  config = read_json(folder / "config.json")["params"]
   return {
     "command": shlex.join(command),
     "config": {k: v for k, v in config.items() if k != "seed"},
@@ -193,10 +197,9 @@ def make_results(root, task, only, seeds, model_dir, data_dir):
   """Runs the rows and writes results and tables; returns what went wrong."""
   wrong = []
   for row in chosen_rows(read_rows(root, task), only):
+    num_seeds = row["seeds"] and (seeds or row["seeds"])
     try:
-      result = run_row(
-        root, task, row, seeds or row["seeds"], model_dir, data_dir
-      )
+      result = run_row(root, task, row, num_seeds, model_dir, data_dir)
     except RuntimeError as error:
       wrong.append(f"{row['name']}: {error}")
       continue

@@ -39,8 +39,10 @@ def falls_short(row, result):
 
 
 def show(row, number, form=".4g"):
-  scale = 100 if row["unit"] == "%" else 1
-  return f"{scale * number:{form}} {row['unit']}".strip()
+  """A number with its unit; one of five digits or more has no decimals."""
+  number *= 100 if row["unit"] == "%" else 1
+  form = ",.0f" if abs(number) >= 10_000 else form
+  return f"{number:{form}} {row['unit']}".strip()
 
 
 def ours_cell(row, result):

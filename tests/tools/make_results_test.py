@@ -109,6 +109,19 @@ class MakeResultsTest(absltest.TestCase):
     self.assertEqual(list(results), ["other"])
     self.assertLen(results["other"]["runs"], 1)
 
+  def test_a_simulation_without_seeds(self):
+    text = TOY.replace("model_dir", "output_dir", 1)
+    self.write(
+      "experiments/toy/main.py",
+      text.replace('int(flags["seed"])', "len(flags)"),
+    )
+    self.write("experiments/toy/simulate.py", "")
+    wrong, results = self.make(ROW | {"seeds": 0}, seeds=3)
+    self.assertEmpty(wrong)
+    (run,) = results["plain"]["runs"]
+    # The flags are rate, output_dir and data_dir.
+    self.assertEqual(run["metrics"], {"accuracy": 0.93, "steps": 7})
+
   def test_unknown_name_is_an_error(self):
     with self.assertRaisesRegex(ValueError, r"\['plain'\].*\['plan'\]"):
       self.make(ROW, only=["plan"])

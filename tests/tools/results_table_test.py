@@ -52,6 +52,11 @@ class TableTest(parameterized.TestCase):
       "| 1,000 | 10 s | abc1234 |",
     )
 
+  def test_large_numbers_have_no_decimals(self):
+    row = ROW | {"unit": "points", "published": 61115, "reach": 61115}
+    row = results_table.table_row(row, result(61115))
+    self.assertIn("| 61,115 points | 1 | 61,115 points (the page) |", row)
+
   def test_row_of_one_run_has_no_spread(self):
     row = results_table.table_row(ROW, result(0.9345))
     self.assertIn("| 93.45 % | 1 | 92 % (the page) | +1.45 % |", row)
