@@ -9,6 +9,8 @@ from experiments.mandelbrot.coloring import COLORINGS
 from experiments.mandelbrot.simulate import MAX_STEPS
 from experiments.mandelbrot.window import PRECISIONS, Window
 
+# About 4 GB of memory; a picture is computed as a whole.
+_MOST_POINTS = 2**26
 _NUM_FRAMES = 60
 _ANIMATION = "zoom.webp"
 
@@ -54,10 +56,10 @@ class Config:
         raise ValueError(
           f"--{name} must be more than 0, but is {value}; the whole set has 3."
         )
-    if min(self.size) < 1:
+    if min(self.size) < 1 or math.prod(self.size) > _MOST_POINTS:
       raise ValueError(
-        f"--size must be 1x1 or more, but is {_joined('x', self.size)}; the "
-        "published picture has 600x520."
+        f"--size must be 1x1 or more, and at most {_MOST_POINTS} points, but "
+        f"is {self.size[0]}x{self.size[1]}; the published picture has 600x520."
       )
     _check_between("max_steps", self.max_steps, 1, MAX_STEPS)
     _check_between("num_frames", self.num_frames, 2, math.inf)
@@ -131,10 +133,6 @@ def _center(text):
 def _size(text):
   columns, rows = map(int, text.split("x"))
   return columns, rows
-
-
-def _joined(between, values):
-  return between.join(map(str, values))
 
 
 def _check_between(name, value, least, most):

@@ -31,6 +31,8 @@ _UNROLLED = 8
 _LOOK_STEPS = 4 * _UNROLLED
 # Tiles of one XLA call; calls run side by side.
 _CHUNK = 16
+# Steps of all points of some chunks together; about a second.
+_STEPS_PER_CALL = 2**30
 # Fills the last tile: escapes at once.
 _OUTSIDE = 9.0
 
@@ -67,8 +69,8 @@ def escape_counts(x, y, max_steps, smooth=False, radius=None):
   while live.size and steps < max_steps:
     steps *= _GROWTH
     points = x[live % x.size], y[live // x.size]
-    found = _chunk_counts(_chunks(points), np.int32(steps), *limits, smooth)
-    flat[live] = found = found.numpy().reshape(-1)[: live.size]
+    found = _counts(_chunks(points), steps, *limits, smooth)[: live.size]
+    flat[live] = found
     live = live[found == steps]
   return counts
 
@@ -92,6 +94,16 @@ def _chunks(points):
   filled = np.full([2, num_chunks * _CHUNK * _TILE], _OUTSIDE, points[0].dtype)
   filled[:, :size] = points
   return filled.reshape(2, num_chunks, _CHUNK, _TILE).swapaxes(0, 1)
+
+
+def _counts(chunks, steps, *limits_and_smooth):
+  """Returns values [P] of chunks, not too many in a call, for Ctrl-C."""
+  per_call = max(_STEPS_PER_CALL // (steps * _CHUNK * _TILE), 4)
+  found = [
+    _chunk_counts(chunks[n : n + per_call], np.int32(steps), *limits_and_smooth)
+    for n in range(0, len(chunks), per_call)
+  ]
+  return np.concatenate(found).reshape(-1)
 
 
 def _next(cr, ci, zr, zi):
@@ -144,7 +156,8 @@ def _first_counts(x, y, max_steps, square_radius, smooth):
   return tf.where(surely_inside(cr, ci), tf.cast(max_steps, tf.float32), value)
 
 
-@tf.function
+# Not traced again for each number of chunks.
+@tf.function(reduce_retracing=True)
 def _chunk_counts(chunks, *args):
   """Returns values [chunks, _CHUNK, _TILE], of chunks side by side."""
   return tf.map_fn(

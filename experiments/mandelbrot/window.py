@@ -52,27 +52,27 @@ class Window:
       abs(self.center[0]) + self.width / 2, abs(self.center[1]) + half_height
     )
 
-  def _ulps(self, precision):
-    """How many of its least steps two pixels are apart, where it is worst."""
-    least_step = np.spacing(np.dtype(precision).type(self._furthest()))
-    return self.spacing / float(least_step)
+  def _ulp(self, precision):
+    """The unit in the last place where it is largest."""
+    return float(np.spacing(np.dtype(precision).type(self._furthest())))
 
   def precision(self):
     """Returns float32 where it shows the same picture, else float64."""
-    return "float32" if self._ulps("float32") >= _FLOAT32_ULPS else "float64"
+    enough = self.spacing >= _FLOAT32_ULPS * self._ulp("float32")
+    return "float32" if enough else "float64"
 
   def warning(self, precision):
     """Returns what is wrong with a precision here, or None."""
-    ulps = self._ulps(precision)
-    if ulps >= _LEAST_ULPS:
+    ulp = self._ulp(precision)
+    if self.spacing >= _LEAST_ULPS * ulp:
       return None
-    least_width = self.width * _LEAST_ULPS / ulps
+    least_width = _LEAST_ULPS * ulp * self.columns
     other = " or --precision=float64" if precision == "float32" else ""
     return (
       f"pixels should be {_LEAST_ULPS} units in the last place of {precision} "
-      f"apart, but at --width={self.width:g} are {ulps:.2g}, so that the "
-      f"picture falls into blocks; take --width={least_width:.1e} or more at "
-      f"this --size and --center{other}."
+      f"apart, but at --width={self.width:g} are "
+      f"{self.spacing / ulp:.2g}, so that the picture falls into blocks; take "
+      f"--width={least_width:.1e} or more at this --size and --center{other}."
     )
 
   def coordinates(self, precision):

@@ -1,4 +1,5 @@
 import math
+from unittest import mock
 
 import numpy as np
 import tensorflow as tf
@@ -29,8 +30,7 @@ class CountsTest(tf.test.TestCase, parameterized.TestCase):
     counts = simulate.escape_counts(X, Y, max_steps)
     expected = numpy_counts(X, Y, max_steps)
     self.assertEqual(expected.max(), max_steps)
-    # Rounding in another order moves a point at the edge.
-    self.assertLess((counts != expected).sum(), 4)
+    self.assertAllEqual(counts, expected)
 
   @parameterized.parameters((1, 1), (3, 1), (1, 3), (80, 77))
   def test_any_size(self, columns, rows):
@@ -57,12 +57,35 @@ class CountsTest(tf.test.TestCase, parameterized.TestCase):
       simulate._chunk_counts,
       simulate._tile_counts,
     )
-    simulate.escape_counts(X, Y, 50)
+    x, y = np.linspace(-0.75, -0.735, 200), np.linspace(0.1, 0.13, 190)
+    # There is more than one number of chunks.
+    simulate.escape_counts(x, y, 50)
+    simulate.escape_counts(x + 0.5, y + 0.4, 50)
     before = [f.experimental_get_tracing_count() for f in functions]
-    simulate.escape_counts(X / 2, Y / 3, 300)
+    for far, max_steps in ((0, 300), (0.02, 50), (0.1, 41), (0.2, 200)):
+      simulate.escape_counts(x + far, y, max_steps)
     self.assertEqual(
       before, [f.experimental_get_tracing_count() for f in functions]
     )
+
+  @parameterized.parameters("float32", "float64")
+  def test_many_points_that_stay_long(self, dtype):
+    # Most of 38,000 points are live after the first steps.
+    x = np.linspace(-0.75, -0.735, 200, dtype=dtype)
+    y = np.linspace(0.1, 0.13, 190, dtype=dtype)
+    wraps = simulate._chunk_counts
+    with (
+      mock.patch.object(simulate, "_STEPS_PER_CALL", 4 * 40 * 4096),
+      mock.patch.object(simulate, "_chunk_counts", wraps=wraps) as calls,
+    ):
+      counts = simulate.escape_counts(x, y, 40)
+    live = (numpy_counts(x, y, 8) == 8) & ~simulate.surely_inside(
+      x, y[:, np.newaxis]
+    )
+    num_chunks = math.ceil(live.sum() / 4096)
+    self.assertGreater(num_chunks, 4)
+    self.assertEqual(calls.call_count, math.ceil(num_chunks / 4))
+    self.assertAllEqual(counts, numpy_counts(x, y, 40))
 
 
 class SurelyInsideTest(tf.test.TestCase, parameterized.TestCase):

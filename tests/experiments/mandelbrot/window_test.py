@@ -64,6 +64,12 @@ class PrecisionTest(parameterized.TestCase):
       seahorses(1e-6).warning("float32"), "4.8e-05 .* or --precision=float64.$"
     )
 
+  def test_near_zero_there_are_digits_to_the_end(self):
+    for width, fine in ((1e-300, True), (1e-322, False), (5e-324, False)):
+      window = Window((0.0, 0.0), width, 100, 80)
+      self.assertEqual(window.precision(), "float64")
+      self.assertEqual(window.warning("float64") is None, fine)
+
   def test_the_width_that_a_warning_names_is_enough(self):
     width = 100 * 8 * 2.0**-53
     self.assertIsNone(seahorses(width).warning("float64"))
