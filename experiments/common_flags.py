@@ -6,19 +6,23 @@ import functools
 import os
 import signal
 import sys
+import tempfile
 
 from absl import flags, logging
 
 from estimators import (
   ModelDirInUseError,
   RunConfig,
+  atomic_files,
   distribution_strategy,
   training_lock,
 )
 from estimators.distribute import STRATEGIES
 
 FLAGS = flags.FLAGS
-_FOLDERS = ("data_dir", "model_dir", "export_dir")
+_FOLDERS = ("data_dir", "model_dir", "export_dir", "output_dir")
+# Fields of a Config that say nothing about what comes out of a run.
+_OF_THE_RUN = ("output_dir", "self_test")
 
 
 def define_common_flags(values=FLAGS):
@@ -185,6 +189,28 @@ def run_config(config, **fields):
   if config.save_checkpoints_steps is None:
     return settings
   return settings.replace(save_checkpoints_steps=config.save_checkpoints_steps)
+
+
+def output_folder(config):
+  """Returns the folder of the files of a run that has no model_dir.
+
+  Its settings are written into it, as config.json; call it before the work.
+
+  Args:
+    config: a Config with the field output_dir, None for a temporary folder.
+
+  Raises:
+    OSError: it cannot be made or written.
+  """
+  folder = config.output_dir or tempfile.mkdtemp()
+  training_lock.check_writable(folder, "--output_dir")
+  os.makedirs(folder, exist_ok=True)
+  params = dataclasses.asdict(config)
+  for name in _OF_THE_RUN:
+    del params[name]
+  path = os.path.join(folder, "config.json")
+  atomic_files.write_json(path, {"params": params})
+  return folder
 
 
 @contextlib.contextmanager

@@ -1,7 +1,6 @@
 """The settings of the pond, with the tutorial's numbers."""
 
 import dataclasses
-import os
 
 from experiments.pde import stability
 from experiments.pictures import check_animation_name
@@ -56,8 +55,4 @@ def config_of(given):
     given: dictionary of field to value.
   """
   defaults = _SELF_TEST if given.get("self_test") else {}
-  config = Config(**defaults | given)
-  if config.output_dir is None:
-    return config
-  folder = os.path.expanduser(config.output_dir)
-  return dataclasses.replace(config, output_dir=folder)
+  return Config(**defaults | given)

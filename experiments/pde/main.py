@@ -15,7 +15,6 @@ import json
 import math
 import os
 import sys
-import tempfile
 import time
 
 import tensorflow as tf
@@ -88,34 +87,40 @@ def run(config):
 
   Returns:
     The metrics, a dictionary: steps; seconds of simulation and drawing
-    together; energy_start; energy_end; growth, by how much the wave that grows
-    most does in all (see `stability`); lowest and highest, heights at the end;
-    files, their paths.
+    together; energy_start; energy_end; energy_kept, the share of it, or None
+    when there was none; growth, by how much the wave that grows most does in
+    all (see `stability`); lowest and highest, heights at the end; and the paths
+    of the files start, end and animation.
 
   Raises:
     OSError: the files cannot be written.
   """
-  folder = config.output_dir or tempfile.mkdtemp(prefix="pond_")
-  os.makedirs(folder, exist_ok=True)
-  start, end, animation = files = [
-    os.path.join(folder, name)
-    for name in ("start.png", "end.png", config.animation)
-  ]
+  folder = common_flags.output_folder(config)
+  files = {
+    name: os.path.join(folder, file)
+    for name, file in {
+      "start": "start.png",
+      "end": "end.png",
+      "animation": config.animation,
+    }.items()
+  }
   began = time.perf_counter()
   u = simulate.drops(config.size, config.num_drops, config.seed)
-  write_png(start, film.pixels(u))
-  pond = _filmed(config, u, folder, animation)
-  write_png(end, film.pixels(pond.heights))
+  write_png(files["start"], film.pixels(u))
+  pond = _filmed(config, u, folder, files["animation"])
+  write_png(files["end"], film.pixels(pond.heights))
   growth = stability.growth(config.eps, config.damping, config.scheme)
+  first, last = pond.energies[0], pond.energies[-1]
   return {
     "steps": config.num_steps,
     "seconds": round(time.perf_counter() - began, 3),
-    "energy_start": pond.energies[0],
-    "energy_end": pond.energies[-1],
+    "energy_start": first,
+    "energy_end": last,
+    "energy_kept": last / first if first else None,
     "growth": growth**config.num_steps,
     "lowest": float(pond.heights.min()),
     "highest": float(pond.heights.max()),
-    "files": files,
+    **files,
   }
 
 
@@ -143,10 +148,9 @@ def main(argv):
   with common_flags.mistakes_in_one_line("pde"):
     config = config_from_flags(FLAGS)
     metrics = run(config)
-  print(
-    f"pictures and TensorBoard events: {os.path.dirname(metrics['files'][0])}"
-  )
-  problems = self_test.problems(metrics) if config.self_test else []
+  print(f"pictures and TensorBoard events: {os.path.dirname(metrics['end'])}")
+  files = [metrics[name] for name in ("start", "end", "animation")]
+  problems = self_test.problems(files) if config.self_test else []
   for problem in problems:
     print(f"self test: {problem}", file=sys.stderr)
   print(json.dumps(metrics), flush=True)

@@ -10,15 +10,15 @@ EPS, DAMPING = 0.1, 0.04
 _STENCIL = np.array([[0.5, 1, 0.5], [1, -6, 1], [0.5, 1, 0.5]], np.float32)
 
 
-def problems(metrics):
+def problems(paths):
   """Returns one line for each thing that is wrong; none when all is well.
 
   Args:
-    metrics: what `main.run` returned.
+    paths: of the files that the run has written.
   """
   found = [
     f"{path} should be there, but is not"
-    for path in metrics["files"]
+    for path in paths
     if not os.path.exists(path)
   ]
   drop = np.pad(np.ones([1, 1], np.float32), 2)

@@ -1,7 +1,10 @@
 import contextlib
 import dataclasses
 import io
+import json
 import os
+import shutil
+import tempfile
 from unittest import mock
 
 from absl import flags
@@ -127,6 +130,24 @@ class CommonFlagsTest(absltest.TestCase):
         OSError, f"^--{name} must be a folder .* but {file}/below is not"
       ):
         common_flags.run_config(config)
+
+  def test_the_folder_of_a_run_without_a_model(self):
+    @dataclasses.dataclass
+    class Config:
+      size: tuple = (3, 4)
+      output_dir: str | None = None
+      self_test: bool = False
+
+    above = self.enterContext(tempfile.TemporaryDirectory())
+    given = os.path.join(above, "a", "b")
+    self.assertEqual(common_flags.output_folder(Config((3, 4), given)), given)
+    with open(os.path.join(given, "config.json")) as file:
+      self.assertEqual(json.load(file), {"params": {"size": [3, 4]}})
+    found = common_flags.output_folder(Config())
+    self.assertEqual(os.listdir(found), ["config.json"])
+    shutil.rmtree(found)
+    with self.assertRaisesRegex(OSError, "^--output_dir must be a folder"):
+      common_flags.output_folder(Config((), os.path.abspath(__file__)))
 
   def test_one_process_of_a_cluster_evaluates(self):
     @dataclasses.dataclass

@@ -109,14 +109,17 @@ class RunTest(tf.test.TestCase):
     found = self.run_small()
     states = self.states()
     heights = np.asarray(states[-1][0])
-    self.assertLen(found.pop("files"), 3)
+    for name in ("start", "end", "animation"):
+      self.assertTrue(os.path.exists(found.pop(name)))
+    start, end = (float(simulate.energy(*states[i])) for i in (0, -1))
     self.assertAllClose(
       found,
       {
         "steps": 25,
         "seconds": found["seconds"],
-        "energy_start": simulate.energy(*states[0]),
-        "energy_end": simulate.energy(*states[-1]),
+        "energy_start": start,
+        "energy_end": end,
+        "energy_kept": end / start,
         "growth": 1.006**12.5,
         "lowest": heights.min(),
         "highest": heights.max(),
@@ -126,13 +129,13 @@ class RunTest(tf.test.TestCase):
     self.assertGreater(found["seconds"], 0)
 
   def test_files(self):
-    files = self.run_small(animation="a.webp")["files"]
+    metrics = self.run_small(animation="a.webp")
+    files = [
+      os.path.join(self.folder, name)
+      for name in ("start.png", "end.png", "a.webp")
+    ]
     self.assertEqual(
-      files,
-      [
-        os.path.join(self.folder, name)
-        for name in ("start.png", "end.png", "a.webp")
-      ],
+      files, [metrics[name] for name in ("start", "end", "animation")]
     )
     start, *_, end = (film.pixels(u) for u, _ in self.states())
     self.assertAllEqual(read_png(files[0]), start)
@@ -161,14 +164,18 @@ class RunTest(tf.test.TestCase):
 
   def test_a_folder_can_be_used_again(self):
     self.run_small()
-    files = self.run_small(seed=5)["files"]
+    start = self.run_small(seed=5)["start"]
     u = simulate.drops(12, 3, seed=5)
-    self.assertAllEqual(read_png(files[0]), film.pixels(u))
+    self.assertAllEqual(read_png(start), film.pixels(u))
+
+  def test_still_water(self):
+    found = self.run_small(num_drops=0)
+    self.assertEqual((found["energy_end"], found["energy_kept"]), (0, None))
 
   def test_without_a_folder_there_is_a_temporary_one(self):
     with mock.patch.object(tempfile, "mkdtemp", return_value=self.folder):
-      files = main.run(SMALL)["files"]
-    self.assertEqual(os.path.dirname(files[0]), self.folder)
+      start = main.run(SMALL)["start"]
+    self.assertEqual(os.path.dirname(start), self.folder)
 
   def test_a_pond_that_is_not_finite_is_an_error(self):
     broken = np.full([12, 12], np.nan, np.float32)
@@ -198,7 +205,7 @@ class MainTest(tf.test.TestCase, parameterized.TestCase):
   def test_the_last_line_is_json(self):
     code, metrics, _ = self.run_main()
     self.assertEqual((code, metrics["steps"]), (0, 25))
-    self.assertTrue(os.path.exists(metrics["files"][2]))
+    self.assertTrue(os.path.exists(metrics["animation"]))
 
   def test_the_self_test(self):
     code, _, complaints = self.run_main(self_test=True)
@@ -212,12 +219,12 @@ class MainTest(tf.test.TestCase, parameterized.TestCase):
     ("run", lambda u, ut, *_: (u, ut), "should do what NumPy does, but is 0"),
   )
   def test_what_the_self_test_finds(self, name, function, problem):
-    self.assertEmpty(self_test.problems({"files": []}))
+    self.assertEmpty(self_test.problems([]))
     with mock.patch.object(simulate, name, function):
-      self.assertRegex("\n".join(self_test.problems({"files": []})), problem)
+      self.assertRegex("\n".join(self_test.problems([])), problem)
 
   def test_what_the_self_test_finds_in_the_run(self):
-    found = self_test.problems({"files": ["/no/file"]})
+    found = self_test.problems(["/no/file"])
     self.assertEqual(found, ["/no/file should be there, but is not"])
     with mock.patch.object(self_test, "problems", return_value=["it leaks"]):
       code, _, complaints = self.run_main(self_test=True)
