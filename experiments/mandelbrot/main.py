@@ -17,6 +17,7 @@ import time
 
 from absl import app, flags, logging
 
+from estimators import training_lock
 from experiments import common_flags, pictures
 from experiments.mandelbrot import coloring, self_test, simulate
 from experiments.mandelbrot.config import Config, config_of
@@ -89,6 +90,7 @@ def run(config):
     OSError: a file cannot be written.
   """
   folder = config.output_dir or tempfile.mkdtemp(prefix="mandelbrot_")
+  training_lock.check_writable(folder, "--output_dir")
   os.makedirs(folder, exist_ok=True)
   _warn(config)
   window = config.window(config.width)

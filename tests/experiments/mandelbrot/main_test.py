@@ -198,7 +198,7 @@ class MainTest(parameterized.TestCase):
     path = os.path.join(folder, "file")
     with open(path, "w"):
       pass
-    with self.assertRaisesRegex(SystemExit, "^mandelbrot: .*exists"):
+    with self.assertRaisesRegex(SystemExit, "^mandelbrot: .*--output_dir"):
       self.run_main(Config(**SMALL, output_dir=path))
 
 
