@@ -41,13 +41,40 @@ class Examples:
   """Sparse rows with their labels.
 
   Attributes:
-    x: scipy CSR matrix, float32 [N, V], as scikit-learn takes it. The columns
-      of a row rise.
+    x: scipy CSR matrix, float32 [N, V], as scikit-learn takes it; the columns
+      of a row rise. V is at most 2^31 - 1.
     labels: float32 [N].
+
+  Raises:
+    ValueError: they are not like that.
   """
 
   x: scipy.sparse.csr_matrix
   labels: np.ndarray
+
+  def __post_init__(self):
+    if not scipy.sparse.issparse(self.x) or self.x.format != "csr":
+      raise ValueError(
+        f"x must be a CSR matrix of scipy, but is a {type(self.x).__name__}; "
+        "make it by scipy.sparse.csr_matrix(x)."
+      )
+    if not self.x.has_canonical_format:
+      raise ValueError(
+        "the columns of each row of x must rise, but some come again or before "
+        "lower ones; call x.sum_duplicates()."
+      )
+    if self.x.dtype != np.float32 or self.x.shape[1] > np.iinfo(np.int32).max:
+      raise ValueError(
+        "x must be float32, with at most 2,147,483,647 columns, but is "
+        f"{self.x.dtype} with {self.x.shape[1]}; convert it by "
+        "x.astype(numpy.float32), and hash larger ids."
+      )
+    shape = self.x.shape[:1]
+    if self.labels.dtype != np.float32 or self.labels.shape != shape:
+      raise ValueError(
+        f"labels must be float32 {list(shape)}, one for each row, but are "
+        f"{self.labels.dtype} {list(self.labels.shape)}; convert or cut them."
+      )
 
   def __len__(self):
     return self.x.shape[0]
@@ -227,7 +254,8 @@ def _unpacked(rows, num_rows, num_features):
   values = tf.bitcast(tf.cast(packed, tf.int32), tf.float32)
   row_numbers = rows.to_sparse().indices[:, 0]
   return tf.SparseTensor(
-    tf.stack([row_numbers, columns], axis=1),
+    # Faster than to stack by columns.
+    tf.transpose(tf.stack([row_numbers, columns])),
     values,
     tf.stack([num_rows, num_features]),
   )

@@ -137,6 +137,32 @@ class ReadTest(tf.test.TestCase, parameterized.TestCase):
     self.assertAllEqual(found.labels, written.labels)
 
 
+class ExamplesTest(tf.test.TestCase, parameterized.TestCase):
+  @parameterized.parameters(
+    (_DENSE, "must be a CSR matrix"),
+    (scipy.sparse.csc_matrix(_DENSE), "must be a CSR matrix"),
+    (scipy.sparse.csr_matrix(_DENSE.astype(float)), "float32.* is float64"),
+    (scipy.sparse.csr_matrix((5, 2**31), dtype=np.float32), "2147483648; "),
+    (scipy.sparse.csr_matrix(_DENSE[:4]), r"float32 \[4\].* float32 \[5\]"),
+  )
+  def test_refuses_rows(self, x, message):
+    with self.assertRaisesRegex(ValueError, message):
+      svmlight.Examples(x, _LABELS)
+
+  @parameterized.parameters(([2, 1],), ([1, 1],))
+  def test_refuses_columns_that_do_not_rise(self, columns):
+    x = scipy.sparse.csr_matrix(
+      (np.ones(2, np.float32), columns, [0, 2]), shape=(1, 3)
+    )
+    with self.assertRaisesRegex(ValueError, "must rise, .*sum_duplicates"):
+      svmlight.Examples(x, _LABELS[:1])
+
+  def test_refuses_labels_of_another_dtype(self):
+    x = scipy.sparse.csr_matrix(_DENSE)
+    with self.assertRaisesRegex(ValueError, r"but are int64 \[5\]"):
+      svmlight.Examples(x, np.arange(5))
+
+
 class InputFnTest(tf.test.TestCase, parameterized.TestCase):
   def test_in_order_gives_every_row_once(self):
     dataset = svmlight.input_fn(_examples(), 2, shuffle=False)()
@@ -152,6 +178,18 @@ class InputFnTest(tf.test.TestCase, parameterized.TestCase):
       features["x"].indices, [[0, 1], [0, 3], [2, 0], [2, 3], [3, 1], [4, 3]]
     )
     self.assertAllEqual(features["x"].values, [1, 0.5, 2, 3, -4, 5])
+
+  def test_numbers_keep_all_their_bits(self):
+    numbers = np.array([[-0.1, 3e38, 1e-40, -np.inf, 0.1]], np.float32)
+    last = 2**31 - 2  # the largest column that there can be
+    x = scipy.sparse.csr_matrix(
+      (numbers[0], [0, 1, 2, last - 1, last], [0, 5]), shape=(1, last + 1)
+    )
+    examples = svmlight.Examples(x, _LABELS[:1])
+    ((features, _),) = svmlight.input_fn(examples, 1, shuffle=False)()
+    self.assertAllEqual(features["x"].values, numbers[0])
+    self.assertAllEqual(features["x"].indices[:, 1], [0, 1, 2, last - 1, last])
+    self.assertAllEqual(features["x"].dense_shape, [1, last + 1])
 
   def test_a_batch_of_rows_without_numbers(self):
     x = scipy.sparse.csr_matrix((3, 4), dtype=np.float32)
