@@ -9,7 +9,7 @@ from experiments.mandelbrot.coloring import COLORINGS
 from experiments.mandelbrot.simulate import MAX_STEPS
 from experiments.mandelbrot.window import PRECISIONS, Window
 
-# About 4 GB of memory; a picture is computed as a whole.
+# About 3 GB of memory; a picture is computed as a whole.
 _MOST_POINTS = 2**26
 _NUM_FRAMES = 60
 _ANIMATION = "zoom.webp"
