@@ -42,8 +42,8 @@ _OUTSIDE = 9.0
 def escape_counts(x, y, max_steps, smooth=False, radius=None):
   """Returns how many steps the points stay within the radius.
 
-  In float32 these are NumPy's counts for complex64 to the last bit, where both
-  have fused multiply-adds: see `_next`.
+  In float32 whole counts are those of NumPy for complex64, all of them where
+  both have fused multiply-adds: see `_next`. Smooth ones round in another order.
 
   Args:
     x: float32 or float64 [C], real parts of the points, NumPy, within 100 of 0.
