@@ -43,7 +43,8 @@ def escape_counts(x, y, max_steps, smooth=False, radius=None):
   """Returns how many steps the points stay within the radius.
 
   In float32 whole counts are those of NumPy for complex64, all of them where
-  both have fused multiply-adds: see `_next`. Smooth ones round in another order.
+  both have fused multiply-adds: see `_next`. Smooth ones round in another
+  order.
 
   Args:
     x: float32 or float64 [C], real parts of the points, NumPy, within 100 of 0.
