@@ -120,8 +120,6 @@ def config_of(given):
         f"--{name} is of a zoom, but --{name}={parsed[name]} came without "
         "--zoom_to; give the width of its last frame, as --zoom_to=0.001."
       )
-  if "output_dir" in parsed:
-    parsed["output_dir"] = os.path.expanduser(parsed["output_dir"])
   return Config(**parsed)
 
 

@@ -12,12 +12,10 @@ and a second for XLA's compiling; the next frames of a zoom take milliseconds.
 import json
 import os
 import sys
-import tempfile
 import time
 
 from absl import app, flags, logging
 
-from estimators import training_lock
 from experiments import common_flags, pictures
 from experiments.mandelbrot import coloring, self_test, simulate
 from experiments.mandelbrot.config import Config, config_of
@@ -81,23 +79,23 @@ def run(config):
     config: Config.
 
   Returns:
-    Dictionary of what stands in the last line of the program: points, those
-    that stay `inside`, mean_steps and sum of the counts (with smooth colours of
-    the smooth ones), precision, seconds of the counts with XLA's compiling, and
-    the paths picture and animation (None without).
+    Dictionary of what stands in the last line of the program: steps, the most
+    that a point takes; points, those that stay `inside`, mean_steps and sum of
+    the counts (with smooth colours of the smooth ones), precision, seconds of
+    the counts with XLA's compiling, and the paths picture and animation (None
+    without).
 
   Raises:
     OSError: a file cannot be written.
   """
-  folder = config.output_dir or tempfile.mkdtemp(prefix="mandelbrot_")
-  training_lock.check_writable(folder, "--output_dir")
-  os.makedirs(folder, exist_ok=True)
+  folder = common_flags.output_folder(config)
   _warn(config)
   window = config.window(config.width)
   start = time.perf_counter()
   counts = _counts(config, window)
   seconds = time.perf_counter() - start
   metrics = {
+    "steps": config.max_steps,
     "points": counts.size,
     "inside": int((counts == config.max_steps).sum()),
     "mean_steps": float(counts.mean(dtype=float)),

@@ -106,6 +106,7 @@ class RunTest(parameterized.TestCase):
     self.assertEqual(
       metrics,
       {
+        "steps": 20,
         "points": 384,
         "inside": int((counts == 20).sum()),
         "mean_steps": counts.sum() / 384,
@@ -162,7 +163,7 @@ class RunTest(parameterized.TestCase):
   def test_without_a_folder_it_takes_a_temporary_one(self):
     with mock.patch.object(tempfile, "tempdir", self.folder):
       metrics = self.run_small(output_dir=None)
-    self.assertStartsWith(metrics["picture"], f"{self.folder}/mandelbrot_")
+    self.assertStartsWith(metrics["picture"], f"{self.folder}/")
     self.assertTrue(os.path.exists(metrics["picture"]))
 
 
