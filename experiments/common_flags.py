@@ -104,7 +104,8 @@ def define_common_flags(values=FLAGS):
   boolean(
     "self_test",
     False,
-    "Train on a small invented set, and exit with 1 unless it was learned.",
+    "Check the program on something small and invented: training must learn "
+    "it, a simulation be right. The exit status is 1 when it is not.",
   )
 
 

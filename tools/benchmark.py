@@ -7,6 +7,9 @@
     python -m tools.benchmark word2vec --train_data=text8 --rounds=3
     python -m tools.benchmark cifar10 --readme
     python -m tools.benchmark ptb --peer_python=~/torch/bin/python --rounds=3
+    python -m tools.benchmark mandelbrot
+    python -m tools.benchmark pond
+    python -m tools.benchmark sparse_regression --rounds=3
 
 `census` compares the canned estimators, with all of their defaults, on the
 columns of the wide & deep tutorial; see benchmark_census.py. `word2vec`
@@ -17,7 +20,10 @@ images; see benchmark_cifar10.py, benchmark_cifar10_training.py and
 benchmark_workers.py. `ptb` compares ways to run the small language model with
 one another, with Keras's layers and with PyTorch, and ways to evaluate it, on
 the Penn Treebank or random words; see benchmark_ptb.py,
-benchmark_ptb_evaluation.py and benchmark_ptb_parts.py.
+benchmark_ptb_evaluation.py and benchmark_ptb_parts.py. `mandelbrot`, `pond` and
+`sparse_regression` compare with NumPy, SciPy and scikit-learn, the first two
+also with what the memory allows; see benchmark_mandelbrot.py, benchmark_pond.py
+and benchmark_sparse_regression.py.
 
 In `runner` all train the same network on the same invented images: 6,000 rows
 of 784 numbers, batches of 100, plain SGD at 0.001. The Estimator, the
@@ -32,8 +38,10 @@ where
   *_rows, *_rows_call: the same in rows per second;
   *_words: words of the text per second of training, or of ptb's *_eval_words of
     evaluation;
-  *_mb, *_right: of word2vec, the most memory, and the share of the analogies
-    that are right;
+  *_mb: the most memory; *_right: the share of the answers that are right;
+  *_examples: examples per second; *_nonzero: weights that are not exactly zero;
+  *_picture, *_run: seconds of a whole computation; *_step: of one of its steps;
+  *_step_bound: of copying the bytes that such a step moves;
   *_images: images per second; *_cpu: milliseconds of processor time per batch;
   ptb_*_ms: milliseconds of a part of a training step;
   *_evaluate_6000, *_predict_1: seconds of a call that is not the first;
@@ -57,7 +65,10 @@ from tools import (
   benchmark_census,
   benchmark_cifar10,
   benchmark_cifar10_training,
+  benchmark_mandelbrot,
+  benchmark_pond,
   benchmark_ptb,
+  benchmark_sparse_regression,
   benchmark_word2vec,
   benchmark_workers,
 )
@@ -97,7 +108,17 @@ RATIOS = (
   | benchmark_cifar10_training.RATIOS
   | benchmark_workers.RATIOS
   | benchmark_ptb.RATIOS
+  | benchmark_mandelbrot.RATIOS
+  | benchmark_pond.RATIOS
+  | benchmark_sparse_regression.RATIOS
 )
+# Who is measured only by a Python that has it.
+_PEERS = {
+  "softmax": "tf_estimator",
+  "cnn": "tf_estimator",
+  "census": "tf_estimator",
+  "ptb": "torch",
+}
 # By how the names of measurements end.
 _UNITS = {
   "_rows": "rows/s",
@@ -106,6 +127,8 @@ _UNITS = {
   "_mb": "MB",
   "_right": "%",
   "_images": "images/s",
+  "_examples": "examples/s",
+  "_nonzero": "weights",
   "_cpu": "ms",
   "_ms": "ms",
 }
@@ -207,6 +230,13 @@ def benchmark_ptb_models(steps, rounds, eval_words, data_dir, peer_python):
     return measure_in_turn(programs, rounds)
 
 
+def benchmark_sparse_models(rounds):
+  """Returns {name: its value in each round} of all programs."""
+  with tempfile.TemporaryDirectory() as model_dir:
+    programs = benchmark_sparse_regression.programs(model_dir)
+    return measure_in_turn(programs, rounds)
+
+
 def benchmark_runner(model, steps, rounds, peer_python):
   """Returns {name: its value in each round} of all programs."""
   with tempfile.TemporaryDirectory() as model_dir:
@@ -236,57 +266,68 @@ def write_readme(root, model, lines):
   path.write_text(f"{head}\n{code}\n\n{where}\n{tail}")
 
 
-def main(argv):
-  values = flags.FLAGS
-  match argv[1:]:
+def measure(what, values):
+  """Returns what it is called in the README, and what was measured.
+
+  Args:
+    what: list of str, the arguments of the program.
+    values: its flags.
+
+  Raises:
+    app.UsageError: there is no such benchmark, or a flag that it needs lacks.
+  """
+  rounds = values.rounds
+  match what:
     case ["runner"]:
-      place = values.model
-      measured = benchmark_runner(
-        values.model,
-        values.steps or DEFAULT_STEPS[values.model],
-        values.rounds,
-        values.peer_python,
+      steps = values.steps or DEFAULT_STEPS[values.model]
+      return values.model, benchmark_runner(
+        values.model, steps, rounds, values.peer_python
       )
     case ["census"]:
       if not values.data_dir:
         raise app.UsageError("census needs --data_dir, the folder of its files")
-      place = "census"
-      measured = benchmark_census_models(
-        values.epochs or 2, values.rounds, values.data_dir, values.peer_python
+      return "census", benchmark_census_models(
+        values.epochs or 2, rounds, values.data_dir, values.peer_python
       )
     case ["word2vec"]:
       if not values.train_data:
         raise app.UsageError("word2vec needs --train_data, a text")
-      place = "word2vec"
       programs = benchmark_word2vec.programs(
         values.train_data, values.eval_data, values.epochs or 1
       )
-      measured = measure_in_turn(programs, values.rounds)
+      return "word2vec", measure_in_turn(programs, rounds)
     case ["cifar10"]:
-      place = "cifar10"
-      measured = benchmark_cifar10_models(
-        values.steps or CIFAR10_STEPS, values.rounds
-      )
+      steps = values.steps or CIFAR10_STEPS
+      return "cifar10", benchmark_cifar10_models(steps, rounds)
     case ["ptb"]:
-      place = "ptb"
-      measured = benchmark_ptb_models(
+      return "ptb", benchmark_ptb_models(
         values.steps or PTB_STEPS,
-        values.rounds,
+        rounds,
         values.eval_words,
         values.data_dir,
         values.peer_python,
       )
-    case _:
-      raise app.UsageError(
-        "the one argument is what to measure: runner, census, word2vec, "
-        "cifar10, ptb"
-      )
+    case ["mandelbrot"]:
+      programs = benchmark_mandelbrot.programs()
+      return "mandelbrot", measure_in_turn(programs, rounds)
+    case ["pond"]:
+      return "pond", measure_in_turn(benchmark_pond.programs(), rounds)
+    case ["sparse_regression"]:
+      return "sparse_regression", benchmark_sparse_models(rounds)
+  raise app.UsageError(
+    "the one argument is what to measure: runner, census, word2vec, cifar10, "
+    "ptb, mandelbrot, pond, sparse_regression"
+  )
+
+
+def main(argv):
+  values = flags.FLAGS
+  place, measured = measure(argv[1:], values)
   lines = report(measured)
   print("\n".join(lines))
-  if place not in ("word2vec", "cifar10") and not values.peer_python:
-    peer = "torch" if place == "ptb" else "tf_estimator"
+  if place in _PEERS and not values.peer_python:
     print(
-      f"{peer} skipped: name a Python that has it by --peer_python",
+      f"{_PEERS[place]} skipped: name a Python that has it by --peer_python",
       file=sys.stderr,
     )
   if values.readme:

@@ -10,6 +10,7 @@ from unittest import mock
 
 import pytest
 import tensorflow as tf
+from absl import app
 from absl.testing import parameterized
 
 from experiments.census import model
@@ -58,6 +59,22 @@ class BenchmarkTest(parameterized.TestCase, tf.test.TestCase):
         "estimator_predict_1_over_tf_estimator_predict_1 50 x",
       ],
     )
+
+  @parameterized.parameters(
+    ("mandelbrot", "mandelbrot_picture", "s/call"),
+    ("pond", "pond_run", "s/call"),
+    ("sparse_regression", "estimator_sparse_examples", "examples/s"),
+  )
+  def test_what_is_measured(self, what, name, unit):
+    module = getattr(benchmark, f"benchmark_{what}")
+    programs = [Program(name, [1.0, 3.0], [])]
+    values = types.SimpleNamespace(rounds=2)
+    with mock.patch.object(module, "programs", lambda *_: programs):
+      place, measured = benchmark.measure([what], values)
+    self.assertEqual((place, measured), (what, {name: [1.0, 3.0]}))
+    self.assertEqual(benchmark.report(measured), [f"{name} 2 {unit}"])
+    with self.assertRaisesRegex(app.UsageError, f"argument is .*, {what}"):
+      benchmark.measure([what + "s"], values)
 
   def test_steady_rate_leaves_out_the_first_steps(self):
     hook = benchmark_programs.SteadyRate(120)
