@@ -63,7 +63,17 @@ class Problem:
 
 
 def problem(task, num_features, num_informative, seed=0):
-  """Returns a `Problem`, always the same one with the same arguments."""
+  """Returns a `Problem`, always the same one with the same arguments.
+
+  Raises:
+    ValueError: there are not more features than informative ones.
+  """
+  if not 1 <= num_informative < num_features:
+    raise ValueError(
+      "of the features of the invented problem, 1 or more must be informative, "
+      f"but not all: num_features={num_features}, num_informative="
+      f"{num_informative}; try --num_informative={max(num_features // 500, 1)}."
+    )
   random = np.random.default_rng([seed, num_features])
   columns = random.permutation(num_features).astype(np.int32)
   weights = np.zeros(num_features, np.float32)

@@ -29,11 +29,11 @@ def of_weights(estimator, splits):
     splits: `inputs.Splits`.
   """
   weights = weights_of(estimator)
-  zeros = int(np.sum(weights == 0))
+  nonzero = int(np.count_nonzero(weights))
   metrics = {
     "weights": len(weights),
-    "zero_weights": zeros,
-    "nonzero_share": 1 - zeros / len(weights),
+    "zero_weights": len(weights) - nonzero,
+    "nonzero_share": nonzero / len(weights),
   }
   if splits.problem:
     metrics["best"] = splits.problem.best(splits.test)

@@ -58,6 +58,17 @@ class ProblemTest(parameterized.TestCase):
     self.assertAlmostEqual(noise.std(), problem.NOISE_STDDEV, delta=0.03)
     self.assertAlmostEqual(found.best(rows), np.sqrt(np.mean(noise**2)), 5)
 
+  @parameterized.parameters((10, 10), (10, 11), (10, 0), (1, 1))
+  def test_not_all_features_are_informative(self, num_features, informative):
+    with self.assertRaisesRegex(
+      ValueError, f"num_features={num_features}, num_informative={informative};"
+    ):
+      problem.problem("regression", num_features, informative)
+
+  def test_two_features_are_enough(self):
+    rows = problem.problem("regression", 2, 1).examples(3, seed=1)
+    self.assertEqual(rows.x.sum(), 3)  # all have the first one, once
+
   def test_seeds_draw_other_rows_of_the_same_problem(self):
     one, two = (problem.problem("classification", V, 10) for _ in range(2))
     np.testing.assert_array_equal(one.weights, two.weights)
