@@ -25,6 +25,7 @@ scikit-learn reads and writes the files.
 
 import dataclasses
 import functools
+import zlib
 
 import numpy as np
 import scipy.sparse
@@ -188,11 +189,13 @@ def _loaded(path):
     raise FileNotFoundError(
       f"an svmlight file is needed, but {path} does not exist; check its name."
     ) from error
-  except (ValueError, OverflowError, EOFError) as error:
+  except (ValueError, OverflowError, EOFError, OSError, zlib.error) as error:
+    if getattr(error, "filename", None):
+      raise  # The system says what is wrong with which file.
     raise ValueError(
       "a line of an svmlight file must be a label and id:value, with rising "
       f"ids, but {path} has another ({error}); mend it, and name a compressed "
-      "file .gz or .bz2."
+      "file .gz or .bz2, no others."
     ) from error
 
 

@@ -106,10 +106,20 @@ class ReadTest(tf.test.TestCase, parameterized.TestCase):
     with self.assertRaisesRegex(ValueError, message):
       svmlight.read(self.file(content), num_features=4)
 
-  def test_a_broken_archive_is_refused(self):
-    content = gzip.compress(_FILE.encode() * 50)[:60]
-    with self.assertRaisesRegex(ValueError, "rows.gz"):
-      svmlight.read(self.file(content, "rows.gz"))
+  @parameterized.parameters(
+    ("rows.gz", gzip.compress(_FILE.encode() * 50)[:60]),  # cut off
+    ("rows.gz", gzip.compress(_FILE.encode())[:20] + bytes(99)),
+    ("rows.gz", _FILE.encode()),
+    ("rows.bz2", _FILE.encode()),
+  )
+  def test_a_broken_archive_is_refused(self, name, content):
+    with self.assertRaisesRegex(ValueError, f"{name} has another .*no others"):
+      svmlight.read(self.file(content, name))
+
+  def test_a_folder_is_refused(self):
+    folder = self.enterContext(tempfile.TemporaryDirectory())
+    with self.assertRaisesRegex(IsADirectoryError, folder):
+      svmlight.read(folder)
 
   def test_a_missing_file_is_named(self):
     with self.assertRaisesRegex(

@@ -4,33 +4,36 @@ import tempfile
 
 from absl.testing import absltest
 
-from experiments.sparse_regression.config import SELF_TEST
+from experiments.sparse_regression import main
+from experiments.sparse_regression.config import SELF_TEST, config_of
 from tools import benchmark_sparse_regression
 
 
 class BenchmarkSparseRegressionTest(absltest.TestCase):
   def test_measures_what_both_have_learned(self):
+    small = SELF_TEST["classification"]
     folder = self.enterContext(tempfile.TemporaryDirectory())
-    ours, sgd = benchmark_sparse_regression.programs(
-      folder, **SELF_TEST["classification"]
-    )
-    for name, program in (("estimator", ours), ("sgd", sgd)):
-      measured = program.measure()
-      self.assertEqual(
-        [f"{name}_sparse_{what}" for what in ("examples", "right", "nonzero")],
-        list(measured),
-      )
+    programs = benchmark_sparse_regression.programs(folder, **small)
+    measured = {}
+    for program in programs:
+      measured |= program.measure()
+    names = [
+      f"{name}_sparse_{what}"
+      for name in ("estimator", "sgd")
+      for what in ("examples", "right", "nonzero")
+    ]
+    self.assertEqual(names, list(measured))
+    for name in ("estimator", "sgd"):
       self.assertGreater(measured[f"{name}_sparse_examples"], 0)
       self.assertBetween(measured[f"{name}_sparse_right"], 80, 100)
       self.assertBetween(measured[f"{name}_sparse_nonzero"], 40, 9000)
-    # It is about the first call, whatever is trained later.
-    again = ours.measure()
+    # It is about the first call, that of the experiment.
+    run = main.run(config_of("classification", **small))
     self.assertEqual(
-      [again[f"estimator_sparse_{what}"] for what in ("right", "nonzero")],
-      [
-        ours.measure()[f"estimator_sparse_{what}"]
-        for what in ("right", "nonzero")
-      ],
+      measured["estimator_sparse_right"], 100 * run["test_accuracy"]
+    )
+    self.assertEqual(
+      measured["estimator_sparse_nonzero"], run["weights"] - run["zero_weights"]
     )
 
   def test_ratios_are_of_what_is_measured(self):
