@@ -230,6 +230,11 @@ class InputFnTest(tf.test.TestCase, parameterized.TestCase):
     self.assertEqual(first, again)
     self.assertNotEqual(first, other)
 
+  def test_without_a_seed_each_call_has_an_order_of_its_own(self):
+    make = svmlight.input_fn(_examples(), 5, 9, True)
+    first, second = _labels(make()), _labels(make())
+    self.assertNotEqual(first, second)  # in one of 120^9 runs they are
+
   def test_batches_without_end_have_a_static_size(self):
     dataset = svmlight.input_fn(_examples(), 2, None, True)()
     features, labels = dataset.element_spec

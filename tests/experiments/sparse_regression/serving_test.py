@@ -14,21 +14,20 @@ from input_pipelines import svmlight
 _DENSE = np.array([[1, 0, -2, 0], [0, 0, 0, 0], [0, 0.5, 3, 1]], np.float32)
 
 
-def example(row):
-  """Returns a serialized Example, its columns from the last to the first."""
+def example(columns, values):
+  """Returns a serialized Example."""
+  feature = {
+    "columns": tf.train.Feature(int64_list=tf.train.Int64List(value=columns)),
+    "values": tf.train.Feature(float_list=tf.train.FloatList(value=values)),
+  }
+  features = tf.train.Features(feature=feature)
+  return tf.train.Example(features=features).SerializeToString()
+
+
+def example_of(row):
+  """Returns that of a row, its columns from the last to the first."""
   columns = np.flatnonzero(row)[::-1]
-  return tf.train.Example(
-    features=tf.train.Features(
-      feature={
-        "columns": tf.train.Feature(
-          int64_list=tf.train.Int64List(value=columns)
-        ),
-        "values": tf.train.Feature(
-          float_list=tf.train.FloatList(value=row[columns])
-        ),
-      }
-    )
-  ).SerializeToString()
+  return example(columns, row[columns])
 
 
 class ServingTest(tf.test.TestCase):
@@ -60,7 +59,7 @@ class ServingTest(tf.test.TestCase):
 
   def test_serialized_examples(self):
     served = self.signatures["serving_default"](
-      examples=tf.constant([example(row) for row in _DENSE])
+      examples=tf.constant([example_of(row) for row in _DENSE])
     )
     self.assertAllClose(served["probabilities"], self.expected)
 
@@ -76,23 +75,13 @@ class ServingTest(tf.test.TestCase):
       served["classes"], np.greater(self.expected, 0.5).astype(int)
     )
 
-  def test_requests_that_make_no_sense(self):
-    wrong = tf.train.Example(
-      features=tf.train.Features(
-        feature={
-          "columns": tf.train.Feature(
-            int64_list=tf.train.Int64List(value=[0, 1])
-          ),
-          "values": tf.train.Feature(
-            float_list=tf.train.FloatList(value=[1.0])
-          ),
-        }
-      )
-    ).SerializeToString()
+  def test_examples_that_make_no_sense(self):
+    # As many columns as values in all, but not in each.
+    wrong = [example([0, 1], [1.0]), example([2], [1.0, 2.0])]
     with self.assertRaisesRegex(
       tf.errors.InvalidArgumentError, "as many columns as values"
     ):
-      self.signatures["serving_default"](examples=tf.constant([wrong]))
+      self.signatures["serving_default"](examples=tf.constant(wrong))
 
   def test_parts_that_make_no_sense(self):
     for columns, values, splits in (
