@@ -57,6 +57,7 @@ setup(
     "pandas>=2.2,<4",
     "pillow>=11,<14",
     "scikit-learn>=1.5,<2",
+    "scipy>=1.13,<2",
     "tensorboard>=2.20,<2.22",
     "tensorflow>=2.21,<2.22",
     "tqdm>=4.66,<5",
@@ -64,14 +65,13 @@ setup(
   extras_require={
     "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
     # Minor versions of clang-format and of ruff format differently. gensim is
-    # what word2vec is compared with, scipy what reads .mat files beside ours.
+    # what word2vec is compared with.
     "dev": [
       "clang-format>=23.1,<23.2",
       "gensim>=4.4,<5",
       "pytest>=9,<10",
       "pytest-xdist>=3.8,<4",
       "ruff>=0.17,<0.18",
-      "scipy>=1.13,<2",
     ],
   },
   classifiers=[

@@ -23,8 +23,11 @@ Source of the format: Joachims, SVM-light, https://svmlight.joachims.org.
 scikit-learn reads and writes the files.
 """
 
+import bz2
 import dataclasses
 import functools
+import gzip
+import os
 import zlib
 
 import numpy as np
@@ -35,6 +38,7 @@ import tensorflow as tf
 from input_pipelines import common
 
 FEATURE = "x"
+_OPENERS = {".gz": gzip.open, ".bz2": bz2.open}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,13 +133,15 @@ def write(path, examples, zero_based=False):
   """Writes a file that `read` reads to the same `Examples`.
 
   Args:
-    path: str, the file to write; not compressed whatever its name.
+    path: str, the file to write; compressed if it ends in .gz or .bz2.
     examples: `Examples`.
     zero_based: bool, whether ids begin with 0 instead of 1.
   """
-  sklearn.datasets.dump_svmlight_file(
-    examples.x, examples.labels, path, zero_based=zero_based
-  )
+  opened = _OPENERS.get(os.path.splitext(path)[1], open)
+  with opened(path, "wb") as file:
+    sklearn.datasets.dump_svmlight_file(
+      examples.x, examples.labels, file, zero_based=zero_based
+    )
 
 
 def input_fn(examples, batch_size, num_epochs=1, shuffle=None, seed=None):

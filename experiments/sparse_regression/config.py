@@ -97,7 +97,17 @@ SELF_TEST = {
 
 
 def config_of(task, **changes):
-  """Returns the Config of a task, with changes."""
+  """Returns the Config of a task, with changes.
+
+  Raises:
+    ValueError: with files there is something of the invented problem.
+  """
+  if "train_data" in changes:
+    for name in {"num_examples", "num_informative"} & set(changes):
+      raise ValueError(
+        f"--{name} is of the invented problem, but --{name}={changes[name]} "
+        "came with --train_data; leave one of the two out."
+      )
   defaults = DEFAULTS[task]
   if changes.get("self_test"):
     defaults = defaults | SELF_TEST[task]

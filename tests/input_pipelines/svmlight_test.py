@@ -1,5 +1,6 @@
 import bz2
 import gzip
+import os
 import pathlib
 import tempfile
 
@@ -132,9 +133,11 @@ class ReadTest(tf.test.TestCase, parameterized.TestCase):
     with self.assertRaisesRegex(ValueError, "num_features must be a whole"):
       svmlight.read("/nowhere.svm", num_features)
 
-  @parameterized.parameters(False, True)
-  def test_what_was_written_is_read(self, zero_based):
-    path = self.file("")
+  @parameterized.parameters(
+    (False, "a.svm"), (True, "a.svm"), (False, "a.svm.gz"), (True, "a.bz2")
+  )
+  def test_what_was_written_is_read(self, zero_based, name):
+    path = os.path.join(os.path.dirname(self.file("")), name)
     random = np.random.default_rng(0)
     x = random.normal(size=[20, 30]) * (random.random([20, 30]) < 0.2)
     written = svmlight.Examples(
@@ -145,6 +148,10 @@ class ReadTest(tf.test.TestCase, parameterized.TestCase):
     found = svmlight.read(path, 30, zero_based)
     self.assertAllEqual(found.x.toarray(), written.x.toarray())
     self.assertAllEqual(found.labels, written.labels)
+    with open(path, "rb") as file:
+      starts = {"gz": b"\x1f\x8b", "bz2": b"BZh"}
+      is_packed = file.read(3).startswith(tuple(starts.values()))
+    self.assertEqual(is_packed, not name.endswith("svm"))
 
 
 class ExamplesTest(tf.test.TestCase, parameterized.TestCase):

@@ -80,10 +80,16 @@ class RunTest(tf.test.TestCase, parameterized.TestCase):
     invented, printed = run("regression", write_data=folder)
     train, test = (os.path.join(folder, f"{n}.svm") for n in ("train", "test"))
     self.assertEqual(printed.splitlines(), [f"Wrote {train}", f"Wrote {test}"])
-    read, _ = run("regression", train_data=train, test_data=test)
+    of_files = dict(train_data=train, test_data=test)
+    sizes = {name: TINY[name] for name in ("num_features", "batch_size")}
+    read = main.run(config_of("regression", **sizes, **of_files))
     for name in ("test_rmse", "test_loss", "zero_weights"):
       self.assertEqual(read[name], invented[name])
     self.assertNotIn("best", read)
+
+  def test_files_have_as_many_rows_as_they_have(self):
+    with self.assertRaisesRegex(ValueError, "--num_examples=40 came with"):
+      config_of("regression", num_examples=40, train_data="a", test_data="b")
 
   def test_steps_count_those_of_earlier_runs(self):
     model_dir = self.folder()
