@@ -12,6 +12,7 @@ from absl import flags, logging
 
 from estimators import (
   ModelDirInUseError,
+  NanLossDuringTrainingError,
   RunConfig,
   atomic_files,
   distribution_strategy,
@@ -218,9 +219,9 @@ def output_folder(config):
 def mistakes_in_one_line(name):
   """Ends the program with the text of a mistake, or with 130 after Ctrl-C.
 
-  That is a ValueError, what the system says of files, or a model_dir where
-  another process trains. Its traceback is logged for those who ask:
-  --verbosity=1.
+  That is a ValueError, what the system says of files, a model_dir where another
+  process trains, or a loss that is not finite. Its traceback is logged for
+  those who ask: --verbosity=1.
 
   Args:
     name: str, of the experiment; it stands before the text.
@@ -230,7 +231,12 @@ def mistakes_in_one_line(name):
   except KeyboardInterrupt:
     print(f"{name}: stopped by Ctrl-C.", file=sys.stderr)
     sys.exit(128 + signal.SIGINT)
-  except (ValueError, OSError, ModelDirInUseError) as error:
+  except (
+    ValueError,
+    OSError,
+    ModelDirInUseError,
+    NanLossDuringTrainingError,
+  ) as error:
     logging.debug("The place of the mistake:", exc_info=True)
     sys.exit(f"{name}: {error}")
 

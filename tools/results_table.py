@@ -38,19 +38,30 @@ def falls_short(row, result):
   return mean > row["reach"] if row["lower_is_better"] else mean < row["reach"]
 
 
+def scaled(row, number):
+  return number * (100 if row["unit"] == "%" else 1)
+
+
 def show(row, number, form=".4g"):
-  """A number with its unit; one of five digits or more has no decimals."""
-  number *= 100 if row["unit"] == "%" else 1
+  """A number of the row with its unit; a large one has no decimals."""
+  number = scaled(row, number)
   form = ",.0f" if abs(number) >= 10_000 else form
   return f"{number:{form}} {row['unit']}".strip()
 
 
+def form_of(row, values):
+  """How the row's mean and what belongs to it are shown: the same decimals."""
+  size = abs(scaled(row, statistics.fmean(values)))
+  return ",.0f" if size >= 10_000 else ".2f" if size >= 1 else ".4f"
+
+
 def ours_cell(row, result):
   values = metric_values(row, result)
-  cell = show(row, statistics.fmean(values), ".2f")
+  form = form_of(row, values)
+  cell = show(row, statistics.fmean(values), form)
   if len(values) > 1:
     mean = cell.removesuffix(row["unit"]).strip()
-    cell = f"{mean} ± {show(row, statistics.stdev(values), '.2f')}"
+    cell = f"{mean} ± {show(row, statistics.stdev(values), form)}"
   if falls_short(row, result):
     cell += f" (short of {show(row, row['reach'])})"
   return cell
@@ -60,9 +71,10 @@ def published_cells(row, result):
   """What the source says, and how far ours is from it."""
   if row["published"] is None:
     return "none", ""
-  difference = statistics.fmean(metric_values(row, result)) - row["published"]
+  values = metric_values(row, result)
+  difference = statistics.fmean(values) - row["published"]
   said = f"{show(row, row['published'])} ({row['source']})"
-  return said, show(row, difference, "+.2f")
+  return said, show(row, difference, "+" + form_of(row, values))
 
 
 def wall_time_cell(result):

@@ -14,9 +14,8 @@ import tensorflow as tf
 
 def product():
   """Returns a row times a column, float32 [1, 1]: 12."""
-  with tf.device(
-    "CPU:0"
-  ):  # "GPU:1" for the second GPU; else TensorFlow chooses
+  # "GPU:1" is the second GPU; without a device TensorFlow chooses.
+  with tf.device("CPU:0"):
     return tf.matmul([[3.0, 3.0]], [[2.0], [2.0]])
 
 

@@ -10,7 +10,7 @@ from unittest import mock
 from absl import flags
 from absl.testing import absltest
 
-from estimators import ModelDirInUseError
+from estimators import ModelDirInUseError, NanLossDuringTrainingError
 from experiments import common_flags
 
 
@@ -165,7 +165,12 @@ class CommonFlagsTest(absltest.TestCase):
       )
 
   def test_mistakes_end_the_program_with_their_text(self):
-    for error in (ValueError, FileNotFoundError, ModelDirInUseError):
+    for error in (
+      ValueError,
+      FileNotFoundError,
+      ModelDirInUseError,
+      NanLossDuringTrainingError,
+    ):
       with self.assertRaisesRegex(SystemExit, "^mnist: no file x$"):
         with common_flags.mistakes_in_one_line("mnist"):
           raise error("no file x")

@@ -57,6 +57,17 @@ class TableTest(parameterized.TestCase):
     row = results_table.table_row(row, result(61115))
     self.assertIn("| 61,115 points | 1 | 61,115 points (the page) |", row)
 
+  def test_mean_and_spread_have_the_same_decimals(self):
+    row = ROW | {"unit": "", "published": 0.1, "reach": None}
+    self.assertIn(
+      "| 0.1000 ± 0.0010 | 2 | 0.1 (the page) | +0.0000 |",
+      results_table.table_row(row, result(0.1 - 0.0007, 0.1 + 0.0007)),
+    )
+    self.assertIn(
+      "| 20,000 ± 141 | 2 | 0.1 (the page) | +20,000 |",
+      results_table.table_row(row, result(19_900, 20_100)),
+    )
+
   def test_row_of_one_run_has_no_spread(self):
     row = results_table.table_row(ROW, result(0.9345))
     self.assertIn("| 93.45 % | 1 | 92 % (the page) | +1.45 % |", row)
