@@ -13,6 +13,8 @@ _ANIMATIONS = {
   ".gif": {"format": "GIF"},
   ".webp": {"format": "WEBP", "quality": 80},
 }
+# Pixels of a side, for which the formats have 16 and 14 bits.
+_LONGEST_SIDE = {".gif": 2**16 - 1, ".webp": 2**14 - 1}
 
 
 def write_png(path, pixels):
@@ -29,17 +31,44 @@ def write_png(path, pixels):
     Image.fromarray(pixels).save(stream, format="PNG", optimize=True)
 
 
-def check_animation_name(path):
-  """Makes sure that a name ends in .gif or .webp.
+def check_animation(name, width, height):
+  """Makes sure that an animation can be written; call it before the work.
+
+  Args:
+    name: str, of the file, given by --animation; --output_dir is its folder.
+    width: int, columns of pixels.
+    height: int, rows of pixels.
 
   Raises:
-    ValueError: it does not.
+    ValueError: the name has a folder, or another end than .gif and .webp, or
+      the format does not go as far as a side.
   """
-  if os.path.splitext(path)[1].lower() not in _ANIMATIONS:
+  check_animation_name(name)
+  if os.path.basename(name) != name:
     raise ValueError(
-      f"an animation's name must end in {' or '.join(_ANIMATIONS)}, but is "
-      f"{path}; end it in one of these."
+      f"--animation must be a name without folders, but is {name}; name the "
+      "folder by --output_dir."
     )
+  end = _end(name)
+  if max(width, height) > _LONGEST_SIDE[end]:
+    raise ValueError(
+      f"an animation that ends in {end} must have sides of at most "
+      f"{_LONGEST_SIDE[end]} pixels, but {name} would have {width}x{height}; "
+      f"take a smaller size{', or .gif' if end == '.webp' else ''}."
+    )
+
+
+def check_animation_name(name):
+  """Makes sure that a name ends in .gif or .webp, else raises ValueError."""
+  if _end(name) not in _ANIMATIONS:
+    raise ValueError(
+      f"--animation needs a name, and must end in {' or '.join(_ANIMATIONS)}, "
+      f"but is {name}; call it movie.webp, say."
+    )
+
+
+def _end(path):
+  return os.path.splitext(path)[1].lower()
 
 
 def write_animation(path, frames, num_frames, frame_ms=40):
@@ -57,21 +86,21 @@ def write_animation(path, frames, num_frames, frame_ms=40):
     frame_ms: int, milliseconds that a frame is shown.
 
   Raises:
-    ValueError: the name's end is another.
+    ValueError: as for `check_animation`.
     OSError: it cannot be written.
   """
-  check_animation_name(path)
-  options = _ANIMATIONS[os.path.splitext(path)[1].lower()]
   shown = tqdm.tqdm(
     frames, total=num_frames, unit="frame", disable=not progress_is_shown()
   )
   images = map(Image.fromarray, shown)
   with atomic_files.writing(path) as stream:
-    next(images).save(
+    first = next(images)
+    check_animation(os.path.basename(path), *first.size)
+    first.save(
       stream,
       save_all=True,
       append_images=images,
       duration=frame_ms,
       loop=0,
-      **options,
+      **_ANIMATIONS[_end(path)],
     )

@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-import os
 
 from experiments import pictures
 from experiments.mandelbrot.coloring import COLORINGS
@@ -65,12 +64,8 @@ class Config:
     _check_between("num_frames", self.num_frames, 2, math.inf)
     _check_among("coloring", self.coloring, COLORINGS)
     _check_among("precision", self.precision, ("auto", *PRECISIONS))
-    pictures.check_animation_name(self.animation)
-    if os.path.basename(self.animation) != self.animation:
-      raise ValueError(
-        "--animation must be a name without folders, but is "
-        f"{self.animation}; name the folder by --output_dir."
-      )
+    if self.zoom_to is not None:
+      pictures.check_animation(self.animation, *self.size)
     for width in self.widths():
       self.window(width)  # Says when it is out of bounds.
 

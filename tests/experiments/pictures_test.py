@@ -75,10 +75,37 @@ class AnimationTest(parameterized.TestCase):
     with Image.open(path) as image:
       self.assertEqual(image.convert("L").getpixel((0, 0)), 50)
 
-  def test_other_names_are_refused(self):
-    path = os.path.join(new_folder(self), "a.mp4")
-    with self.assertRaisesRegex(ValueError, "must end in .gif or .webp"):
+  def test_what_cannot_be_written_is_refused(self):
+    folder = new_folder(self)
+    path = os.path.join(folder, "a.mp4")
+    with self.assertRaisesRegex(ValueError, "must end in .gif or .webp, but"):
       pictures.write_animation(path, grey(0), 1)
+    wide = [np.zeros([1, 16384], np.uint8)]
+    with self.assertRaisesRegex(ValueError, "but a.webp would have 16384x1"):
+      pictures.write_animation(os.path.join(folder, "a.webp"), wide, 1)
+    self.assertEmpty(os.listdir(folder))
+
+  @parameterized.parameters(("a.gif", 65535), ("a.webp", 16383))
+  def test_the_longest_side(self, name, longest):
+    path = os.path.join(new_folder(self), name)
+    frames = [np.full([1, longest], value, np.uint8) for value in (0, 200)]
+    pictures.write_animation(path, frames, 2)
+    with Image.open(path) as image:
+      self.assertEqual((image.size, image.n_frames), ((longest, 1), 2))
+
+  @parameterized.parameters(
+    ("a.mp4", 6, 4, "^--animation .* must end in .gif or .webp, but is a.mp4;"),
+    ("gif", 6, 4, "must end in .gif or .webp, but is gif;"),
+    (".gif", 6, 4, "^--animation needs a name, and .* but is .gif; call it"),
+    ("b/a.gif", 6, 4, "^--animation must be a name without .* but is b/a.gif;"),
+    ("a.webp", 16384, 4, "at most 16383 .* would have 16384x4; .* or .gif.$"),
+    ("a.webp", 4, 16384, "at most 16383 .* would have 4x16384; .* or .gif.$"),
+    ("a.GIF", 65536, 4, "at most 65535 pixels, .* 65536x4; .* smaller size.$"),
+    ("a.GIF", 4, 65536, "at most 65535 pixels, .* 4x65536; .* smaller size.$"),
+  )
+  def test_check_animation(self, name, width, height, message):
+    with self.assertRaisesRegex(ValueError, message):
+      pictures.check_animation(name, width, height)
 
 
 if __name__ == "__main__":

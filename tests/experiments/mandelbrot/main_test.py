@@ -69,11 +69,15 @@ class ConfigTest(parameterized.TestCase):
   @parameterized.parameters(
     ("--num_frames=1", "--num_frames must be in 2..inf, but is 1"),
     ("--animation=a.avi", "must end in .gif or .webp, but is a.avi"),
+    ("--size=16384x1", "but zoom.webp would have 16384x1; take a smaller size"),
     ("--animation=/a/b.gif", "a name without folders, but is /a/b.gif"),
   )
   def test_mistakes_of_a_zoom(self, flag, message):
     with self.assertRaisesRegex(ValueError, message):
       parse("--zoom_to=1", flag)
+
+  def test_a_picture_may_be_wider_than_an_animation(self):
+    self.assertEqual(parse("--size=16384x1").size, (16384, 1))
 
   def test_what_flags_refuse_a_config_does_too(self):
     for name in ("coloring", "precision"):
