@@ -59,7 +59,12 @@ def define_common_flags(values=FLAGS):
   )
   integer("batch_size", None, "Examples in a batch.", lower_bound=1)
   number("learning_rate", None, "Learning rate at the start.", lower_bound=0)
-  integer("seed", None, "Seed of initial weights, dropout and batches.")
+  integer(
+    "seed",
+    None,
+    "Seed of initial weights, dropout, batches and what is invented.",
+    lower_bound=0,
+  )
   integer(
     "save_checkpoints_steps",
     None,

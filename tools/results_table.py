@@ -45,7 +45,8 @@ def scaled(row, number):
 def show(row, number, form=".4g"):
   """A number of the row with its unit; a large one has no decimals."""
   number = scaled(row, number)
-  form = ",.0f" if abs(number) >= 10_000 else form
+  if abs(number) >= 10_000:
+    form = "+,.0f" if form.startswith("+") else ",.0f"
   return f"{number:{form}} {row['unit']}".strip()
 
 

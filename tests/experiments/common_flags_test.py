@@ -45,6 +45,8 @@ class CommonFlagsTest(absltest.TestCase):
     for flag in ("train_steps", "batch_size", "save_checkpoints_steps"):
       with self.assertRaisesRegex(flags.IllegalFlagValueError, flag):
         parse(f"--{flag}=0")
+    with self.assertRaisesRegex(flags.IllegalFlagValueError, "seed"):
+      parse("--seed=-1")
 
   def test_given_fields_are_flags_that_are_set_and_fields(self):
     @dataclasses.dataclass
