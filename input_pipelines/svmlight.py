@@ -38,6 +38,8 @@ import tensorflow as tf
 from input_pipelines import common
 
 FEATURE = "x"
+MOST_FEATURES = 2**31 - 1  # Columns are numbers of 32 bits.
+_LONGEST_TOLD = 100  # characters of what scikit-learn says
 _OPENERS = {".gz": gzip.open, ".bz2": bz2.open}
 
 
@@ -68,11 +70,15 @@ class Examples:
         "the columns of each row of x must rise, but some come again or before "
         "lower ones; call x.sum_duplicates()."
       )
-    if self.x.dtype != np.float32 or self.x.shape[1] > np.iinfo(np.int32).max:
+    if self.x.dtype != np.float32:
       raise ValueError(
-        "x must be float32, with at most 2,147,483,647 columns, but is "
-        f"{self.x.dtype} with {self.x.shape[1]}; convert it by "
-        "x.astype(numpy.float32), and hash larger ids."
+        f"x must be float32, but is {self.x.dtype}; convert it by "
+        "x.astype(numpy.float32)."
+      )
+    if self.x.shape[1] > MOST_FEATURES:
+      raise ValueError(
+        f"x must have at most {MOST_FEATURES:,} columns, but has "
+        f"{self.x.shape[1]:,}; hash larger ids."
       )
     shape = self.x.shape[:1]
     if self.labels.dtype != np.float32 or self.labels.shape != shape:
@@ -115,6 +121,8 @@ def read(path, num_features=None, zero_based=False):
       "check how it was written."
     )
   _check_finite(path, "values", x.data)
+  with np.errstate(over="ignore"):
+    labels = labels.astype(np.float32)  # Some become infinite.
   _check_finite(path, "labels", labels)
   first = 0 if zero_based else 1
   if num_features is None:
@@ -125,7 +133,7 @@ def read(path, num_features=None, zero_based=False):
       (x.data, (x.indices - first).astype(np.int32), x.indptr),
       shape=(len(labels), num_features),
     ),
-    labels.astype(np.float32),
+    labels,
   )
 
 
@@ -195,13 +203,27 @@ def _loaded(path):
     raise FileNotFoundError(
       f"an svmlight file is needed, but {path} does not exist; check its name."
     ) from error
-  except (ValueError, OverflowError, EOFError, OSError, zlib.error) as error:
-    if getattr(error, "filename", None):
-      raise  # The system says what is wrong with which file.
+  except OverflowError as error:
+    raise ValueError(
+      f"the ids of an svmlight file must be at most {MOST_FEATURES - 1:,}, but "
+      f"{path} has a larger one; hash larger ids."
+    ) from error
+  except ValueError as error:
+    told = str(error)
+    if not told.isprintable() or "\\x" in told:
+      told = "something that is no text"
     raise ValueError(
       "a line of an svmlight file must be a label and id:value, with rising "
-      f"ids, but {path} has another ({error}); mend it, and name a compressed "
-      "file .gz or .bz2, no others."
+      f"ids, but {path} has another ({told[:_LONGEST_TOLD]}); mend it, and "
+      "name a compressed file .gz or .bz2, no others."
+    ) from error
+  except (EOFError, OSError, zlib.error) as error:
+    if getattr(error, "errno", None):
+      raise  # The system says what is wrong.
+    raise ValueError(
+      "a file whose name ends in .gz or .bz2 must be a whole archive of that "
+      f"kind, but {path} is another, cut off or damaged; fetch or compress it "
+      "again, or name it as what it is."
     ) from error
 
 

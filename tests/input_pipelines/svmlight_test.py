@@ -92,8 +92,14 @@ class ReadTest(tf.test.TestCase, parameterized.TestCase):
     ("1 3:1 2:1\n", "rising ids.*sorted and unique"),
     ("1 2:1 2:1\n", "rising ids"),
     ("1 -2:1\n", "Invalid index -2"),
-    ("1 5000000000:1\n", "too large"),
-    (gzip.compress(b"1 1:1\n"), "name a compressed file .gz"),
+    ("1 5000000000:1\n", "at most 2,147,483,646, .* a larger one; hash"),
+    (f"1 {10**30}:1\n", "at most 2,147,483,646, .* a larger one; hash"),
+    (
+      gzip.compress(b"1 1:1\n"),
+      r"another \(something that is no text\); .*name a compressed file .gz",
+    ),
+    (b"\xff\xfe 1:1\n", r"another \(something that is no text\)"),
+    ("x" * 999 + "\n", r"b'x{50,90}\); mend"),
     (
       "1 0:1 2:1\n",
       r"must be 1 to 4 .*1 are not, 0 the first; say.*zero_based",
@@ -102,6 +108,8 @@ class ReadTest(tf.test.TestCase, parameterized.TestCase):
     ("1 1:1\n0 1:nan 2:inf\n", "values .* 2 of .*rows.svm are not, nan"),
     ("1 1:1e60\n", "values .*are not, inf the first"),
     ("1 1:1\nnan 1:1\n", "labels .* 1 of .* are not, nan the first"),
+    ("1e39 1:1\n", "labels .* 1 of .* are not, inf the first"),
+    ("0 1:1\n-1e999 1:1\n", "labels .* 1 of .* are not, -inf the first"),
   )
   def test_refuses(self, content, message):
     with self.assertRaisesRegex(ValueError, message):
@@ -112,9 +120,13 @@ class ReadTest(tf.test.TestCase, parameterized.TestCase):
     ("rows.gz", gzip.compress(_FILE.encode())[:20] + bytes(99)),
     ("rows.gz", _FILE.encode()),
     ("rows.bz2", _FILE.encode()),
+    ("rows.bz2", bz2.compress(_FILE.encode())[:40]),
+    ("rows.bz2", bz2.compress(_FILE.encode())[:20] + bytes(99)),
   )
   def test_a_broken_archive_is_refused(self, name, content):
-    with self.assertRaisesRegex(ValueError, f"{name} has another .*no others"):
+    with self.assertRaisesRegex(
+      ValueError, f"{name} is another, cut off or damaged; fetch"
+    ):
       svmlight.read(self.file(content, name))
 
   def test_a_folder_is_refused(self):
@@ -158,8 +170,14 @@ class ExamplesTest(tf.test.TestCase, parameterized.TestCase):
   @parameterized.parameters(
     (_DENSE, "must be a CSR matrix"),
     (scipy.sparse.csc_matrix(_DENSE), "must be a CSR matrix"),
-    (scipy.sparse.csr_matrix(_DENSE.astype(float)), "float32.* is float64"),
-    (scipy.sparse.csr_matrix((5, 2**31), dtype=np.float32), "2147483648; "),
+    (
+      scipy.sparse.csr_matrix(_DENSE.astype(float)),
+      "float32.* is float64; conv",
+    ),
+    (
+      scipy.sparse.csr_matrix((5, 2**31), dtype=np.float32),
+      "has 2,147,483,648; hash",
+    ),
     (scipy.sparse.csr_matrix(_DENSE[:4]), r"float32 \[4\].* float32 \[5\]"),
   )
   def test_refuses_rows(self, x, message):
