@@ -1,6 +1,8 @@
 """The settings of the sparse linear models."""
 
 import dataclasses
+import math
+import os
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,7 +24,8 @@ class Config:
     seed: of the order of the rows.
     train_data, test_data: svmlight files, or None for the invented problem.
     zero_based: whether the ids in the files begin with 0 instead of 1.
-    num_features: the weights. Ids of the files must not be larger.
+    num_features: the weights. Ids of the files must not be larger, and with
+      zero_based smaller.
     num_examples: rows of the invented problem to train on; a fifth as many are
       to test on.
     num_informative: features of it whose weight is not zero.
@@ -34,6 +37,9 @@ class Config:
     deterministic: whether all operations give the same bits in every run.
     overwrite_config: whether to go on in a model_dir with other settings.
     self_test: whether to train on a small problem and check the outcome.
+
+  Raises:
+    ValueError: learning_rate, l1 or l2 is not finite, or negative.
   """
 
   task: str = "classification"
@@ -60,6 +66,15 @@ class Config:
   deterministic: bool = False
   overwrite_config: bool = False
   self_test: bool = False
+
+  def __post_init__(self):
+    for name in ("learning_rate", "l1", "l2"):
+      value = getattr(self, name)
+      if not (math.isfinite(value) and value >= 0):
+        raise ValueError(
+          f"--{name} must be a finite number of at least 0, but is {value}; "
+          "leave it out for the one that was chosen."
+        )
 
 
 # Chosen on 20,000 other rows of the invented problem, after 5 epochs of 100,000
@@ -94,36 +109,49 @@ SELF_TEST = {
   "classification": _SMALL | dict(l1=0.1),
   "regression": _SMALL | dict(l1=0.6),
 }
+# The fields that are paths, besides those of the common flags.
+_PATHS = ("train_data", "test_data", "write_data")
 
 
 def config_of(task, **changes):
-  """Returns the Config of a task, with changes.
+  """Returns the Config of a task, with changes; in paths ~ is replaced.
 
   Raises:
-    ValueError: with files there is something of the invented problem.
+    ValueError: with files there is something of the invented problem, or a
+      number is out of its range.
   """
   if "train_data" in changes:
-    for name in {"num_examples", "num_informative"} & set(changes):
+    invented = [
+      f"--{name}={changes[name]}"
+      for name in ("num_examples", "num_informative")
+      if name in changes
+    ]
+    if invented:
       raise ValueError(
-        f"--{name} is of the invented problem, but --{name}={changes[name]} "
-        "came with --train_data; leave one of the two out."
+        "flags of the invented problem must not be given with files, but "
+        f"{' and '.join(invented)} came with --train_data; leave one of the "
+        "two out."
       )
+  for name in changes.keys() & _PATHS:
+    changes[name] = os.path.expanduser(changes[name])
   defaults = DEFAULTS[task]
   if changes.get("self_test"):
     defaults = defaults | SELF_TEST[task]
   return Config(task=task, **defaults | changes)
 
 
-def model_params(config, num_features):
+def model_params(config, num_features, center=0.0):
   """Returns the `params` of the model function.
 
   Args:
     config: a Config.
     num_features: int, of the training rows.
+    center: float, what the model adds to all logits.
   """
   names = ("task", "learning_rate", "l1", "l2", "initial_accumulator")
   return {
     **{name: getattr(config, name) for name in names},
     "num_features": num_features,
+    "center": center,
     "batch_size": config.batch_size,
   }

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import zlib
 
 import numpy as np
 
@@ -31,15 +32,17 @@ def load(config):
   """Returns the `Splits` of a run; with write_data writes them as well.
 
   Raises:
-    ValueError: one of the two files was given alone, or with write_data, or a
-      file is not as it should be.
+    ValueError: one of the two files was given alone, or with write_data, a
+      file is not as it should be, or a batch has more than all training rows.
     OSError: a file cannot be read or written.
   """
   _check_files(config)
   if config.train_data:
-    return Splits(
-      *map(_file(config), (config.train_data, config.test_data)), None
-    )
+    files = map(_file(config), (config.train_data, config.test_data))
+    splits = Splits(*files, None)
+    _check_batch_size(config, len(splits.train))
+    return splits
+  _check_batch_size(config, config.num_examples)
   invented = problem(config.task, config.num_features, config.num_informative)
   splits = Splits(
     invented.examples(config.num_examples, _TRAIN_SEED),
@@ -49,6 +52,39 @@ def load(config):
   if config.write_data:
     write(config, splits)
   return splits
+
+
+def settings(config, examples):
+  """Returns the settings of RunConfig: what says which the training rows are.
+
+  Who goes on in a model_dir must have the same.
+  """
+  checksum = 0
+  for array, dtype in (
+    (examples.x.indptr, "<i8"),
+    (examples.x.indices, "<i4"),
+    (examples.x.data, "<f4"),
+    (examples.labels, "<f4"),
+  ):
+    checksum = zlib.crc32(np.ascontiguousarray(array, dtype), checksum)
+  return {
+    "zero_based": config.zero_based,
+    "num_examples": len(examples),
+    "num_values": examples.x.nnz,
+    "crc32": checksum,
+  }
+
+
+def center(config, examples):
+  """Returns what the logits begin with: in regression the mean label, else 0.
+
+  Args:
+    config: a Config.
+    examples: `svmlight.Examples` to train on.
+  """
+  if config.task == "classification":
+    return 0.0
+  return float(np.mean(examples.labels, dtype=np.float64))
 
 
 def train_input_fn(examples, config):
@@ -102,6 +138,15 @@ def _file(config):
     return svmlight.Examples(found.x, binary(found.labels, path))
 
   return read
+
+
+def _check_batch_size(config, num_examples):
+  if config.batch_size > num_examples:
+    raise ValueError(
+      "--batch_size must be at most the rows to train on, but is "
+      f"{config.batch_size}, of {num_examples} rows; take smaller ones, which "
+      "need a higher --l1: with 2,000 rows --batch_size=100 --l1=0.1 did well."
+    )
 
 
 def _check_files(config):

@@ -17,6 +17,7 @@ from experiments import common_flags
 from experiments.sparse_regression import inputs, reports, serving
 from experiments.sparse_regression.config import DEFAULTS, Config, config_of
 from experiments.sparse_regression.model import estimator_of
+from input_pipelines import svmlight
 
 FLAGS = flags.FLAGS
 
@@ -42,11 +43,14 @@ def define_flags(values=FLAGS):
   for name, text in {
     "num_epochs": "Epochs in all, those of earlier runs in model_dir too; "
     "train_steps, when given, takes their place.",
-    "num_features": "How many weights there are.",
     "num_examples": "Rows of the invented problem to train on.",
     "num_informative": "Its features that tell something.",
   }.items():
     flags.DEFINE_integer(name, None, text, lower_bound=1, flag_values=values)
+  flags.DEFINE_integer(
+    "num_features", None, "How many weights there are.",
+    lower_bound=1, upper_bound=svmlight.MOST_FEATURES, flag_values=values,
+  )  # fmt: skip
   for name in ("l1", "l2"):
     flags.DEFINE_float(
       name, None, f"Ftrl's {name} strength.", lower_bound=0, flag_values=values
@@ -64,17 +68,22 @@ def run(config):
   Returns:
     Dictionary: task, seconds (of training), steps, examples_per_sec (of the
     call of train, with its checkpoints), test_loss, test_accuracy and test_auc
-    or test_rmse, weights, zero_weights, nonzero_share, of the invented problem
-    best (accuracy or rmse of the true weights) and informative_found, with an
-    export_dir the path of the export. None in the workers of a cluster besides
-    the chief, which only train.
+    (None when all labels are the same) or test_rmse, weights, zero_weights,
+    nonzero_share, of the invented problem best (accuracy or rmse of the true
+    weights) and informative_found, with an export_dir the path of the export.
+    None in the workers of a cluster besides the chief, which only train.
 
   Raises:
     ValueError, OSError: as `inputs.load`.
   """
   run_config = common_flags.run_config(config)
   splits = inputs.load(config)
-  estimator = estimator_of(config, run_config, splits.train.num_features)
+  estimator = estimator_of(
+    config,
+    run_config.replace(settings=inputs.settings(config, splits.train)),
+    splits.train.num_features,
+    inputs.center(config, splits.train),
+  )
   done = reports.steps_done(estimator)
   start = time.perf_counter()
   estimator.train(
@@ -91,7 +100,7 @@ def run(config):
     "seconds": round(seconds, 2),
     "steps": steps,
     "examples_per_sec": round((steps - done) * config.batch_size / seconds),
-    **{f"test_{name}": float(value) for name, value in results.items()},
+    **reports.of_test(results, splits.test.labels),
     **reports.of_weights(estimator, splits),
   }
   if config.export_dir:

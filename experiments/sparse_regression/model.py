@@ -4,14 +4,17 @@ B is the size of the batch, V the number of features. Features are {"x":
 `tf.SparseTensor` float32 [B, V]}, those of `input_pipelines.svmlight`; labels
 are float32 [B], 0 or 1 in classification. `params` are `config.model_params`.
 
-    logits = x w + b                          [B]
+    logits = x w + b + center                 [B]
 
 The loss is the mean over the batch of
 
     classification  log(1 + exp(-s logits)), s = 1 or -1     nats
     regression      (logits - labels)^2 / 2
 
-`w` [V, 1] and `b` [1] begin with zero. The bias has no L1 or L2 strength.
+`w` [V, 1] and `b` [1] begin with zero. The bias has no L1 or L2 strength. In
+regression `center` is the mean of the training labels, a constant: `b` would
+not come far enough, since Ftrl's steps shrink, and Ftrl, which computes it anew
+from sums, would not keep another first value.
 
 The gradient of `w` is dense, V numbers: the product of the transposed x with
 the derivatives of the B losses. Of a weight that no row of the batch has it is
@@ -29,15 +32,16 @@ from experiments.sparse_regression.config import model_params
 from input_pipelines.svmlight import FEATURE
 
 
-def estimator_of(config, run_config, num_features):
+def estimator_of(config, run_config, num_features, center=0.0):
   """Returns the Estimator of a Config.
 
   Args:
     config: `config.Config`.
     run_config: RunConfig.
     num_features: int, V.
+    center: float; see above.
   """
-  params = model_params(config, num_features)
+  params = model_params(config, num_features, center)
   return Estimator(model_fn, config=run_config, params=params)
 
 
@@ -74,7 +78,7 @@ def rmse():
 def model_fn(features, labels, mode, params):
   w, b = weights(params["num_features"]), bias()
   product = tf.sparse.sparse_dense_matmul(features[FEATURE], w)  # [B, 1]
-  logits = product[:, 0] + b
+  logits = product[:, 0] + b + params["center"]
   head = _HEADS[params["task"]]
   if mode == ModeKeys.PREDICT:
     return EstimatorSpec(mode, predictions=head.predictions(logits))

@@ -22,6 +22,7 @@ from input_pipelines.svmlight import Examples
 NUM_DRAWS = 40
 WEIGHT_STDDEV = 1.5
 NOISE_STDDEV = 1.0
+MOST_FEATURES = 100_000_000  # 1.6 GB while they are drawn
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,8 +67,13 @@ def problem(task, num_features, num_informative, seed=0):
   """Returns a `Problem`, always the same one with the same arguments.
 
   Raises:
-    ValueError: there are not more features than informative ones.
+    ValueError: there are not more features than informative ones, or too many.
   """
+  if not 2 <= num_features <= MOST_FEATURES:
+    raise ValueError(
+      f"the invented problem must have 2 to {MOST_FEATURES:,} features, but "
+      f"--num_features={num_features}; leave it out for a million."
+    )
   if not 1 <= num_informative < num_features:
     raise ValueError(
       "of the features of the invented problem, 1 or more must be informative, "

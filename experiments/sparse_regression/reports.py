@@ -41,6 +41,19 @@ def of_weights(estimator, splits):
   return metrics
 
 
+def of_test(results, labels):
+  """Returns the metrics of the test, a dictionary.
+
+  Args:
+    results: what the Estimator's `evaluate` returned, without global_step.
+    labels: float32 [N], of the rows of the test.
+  """
+  metrics = {f"test_{name}": float(value) for name, value in results.items()}
+  if "auc" in results and len(np.unique(labels)) == 1:
+    metrics["test_auc"] = None  # It is about pairs of one label each.
+  return metrics
+
+
 def found_share(weights, true_weights):
   """Returns the share of true weights (not zero) whose sign was learned."""
   true = np.flatnonzero(true_weights)

@@ -2,6 +2,7 @@ import tempfile
 
 import numpy as np
 import scipy.sparse
+import sklearn.metrics
 import tensorflow as tf
 from absl.testing import parameterized
 
@@ -39,7 +40,7 @@ def derivatives(task, logits, labels):
   return logits - labels
 
 
-def ftrl(config, steps):
+def ftrl(config, steps, center=0.0):
   """Returns (w, b) after steps in order: algorithm 1 of McMahan et al. 2013.
 
   For each coordinate: n is the sum of squares, z that of gradients less the
@@ -53,7 +54,8 @@ def ftrl(config, steps):
   for step in range(steps):
     rows = np.arange(step * config.batch_size, (step + 1) * config.batch_size)
     rows %= 6
-    errors = derivatives(config.task, x[rows] @ w, _LABELS[config.task][rows])
+    logits = x[rows] @ w + center
+    errors = derivatives(config.task, logits, _LABELS[config.task][rows])
     gradient = x[rows].T @ errors / len(rows)
     sigma = (np.sqrt(n + gradient**2) - np.sqrt(n)) / config.learning_rate
     z += gradient - sigma * w
@@ -65,10 +67,10 @@ def ftrl(config, steps):
 
 
 class ModelTest(tf.test.TestCase, parameterized.TestCase):
-  def estimator(self, config, **fields):
+  def estimator(self, config, center=0.0, **fields):
     model_dir = self.enterContext(tempfile.TemporaryDirectory())
     run_config = RunConfig(model_dir=model_dir, **fields)
-    return model.estimator_of(config, run_config, num_features=5)
+    return model.estimator_of(config, run_config, 5, center)
 
   def trained(self, config, steps, shuffle=False, **fields):
     estimator = self.estimator(config, **fields)
@@ -114,13 +116,15 @@ class ModelTest(tf.test.TestCase, parameterized.TestCase):
     )
     self.assertAllEqual(estimator.get_variable_value("bias"), [0])
 
-  @parameterized.parameters("classification", "regression")
-  def test_evaluation_and_predictions_agree(self, task):
+  @parameterized.parameters(("classification", 0.0), ("regression", 7.5))
+  def test_evaluation_and_predictions_agree(self, task, center):
     config = Config(task=task, batch_size=4, initial_accumulator=0.1)
-    estimator = self.trained(config, steps=3)
-    w, b = ftrl(config, steps=3)
-    labels, logits = _LABELS[task], _DENSE @ w + b
-    input_fn = svmlight.input_fn(examples(task), 4, shuffle=False)
+    estimator = self.trained(config, steps=3, center=center)
+    w, b = ftrl(config, 3, center)
+    logits = _DENSE @ w + b + center
+    labels = np.roll(_LABELS[task], 1)  # Those of training it gets all right.
+    rows = svmlight.Examples(scipy.sparse.csr_matrix(_DENSE), labels)
+    input_fn = svmlight.input_fn(rows, 4, shuffle=False)
     results = estimator.evaluate(input_fn)
     predictions = list(estimator.predict(input_fn))
     if task == "classification":
@@ -130,12 +134,15 @@ class ModelTest(tf.test.TestCase, parameterized.TestCase):
       self.assertAllClose([p["probabilities"] for p in predictions], chances)
       self.assertAllEqual([p["classes"] for p in predictions], logits > 0)
       self.assertAllClose(results["accuracy"], np.mean((logits > 0) == labels))
+      auc = sklearn.metrics.roc_auc_score(labels, logits)
+      self.assertBetween(auc, 0.3, 0.49)  # so that the sign counts
+      self.assertAllClose(results["auc"], auc)
     else:
       found = [p["predictions"] for p in predictions]
       losses = (logits - labels) ** 2 / 2
       self.assertAllClose(results["rmse"], np.sqrt(2 * losses.mean()))
     self.assertAllClose(found, logits, rtol=1e-5)
-    self.assertAllClose(found[2], b)  # the row without features
+    self.assertAllClose(found[2], b + center)  # the row without features
     self.assertAllClose(results["loss"], losses.mean(), rtol=1e-5)
 
   def test_a_run_that_is_resumed_is_like_an_unbroken_one(self):

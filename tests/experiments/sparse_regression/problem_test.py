@@ -58,12 +58,23 @@ class ProblemTest(parameterized.TestCase):
     self.assertAlmostEqual(noise.std(), problem.NOISE_STDDEV, delta=0.03)
     self.assertAlmostEqual(found.best(rows), np.sqrt(np.mean(noise**2)), 5)
 
-  @parameterized.parameters((10, 10), (10, 11), (10, 0), (1, 1))
+  @parameterized.parameters((10, 10), (10, 11), (10, 0))
   def test_not_all_features_are_informative(self, num_features, informative):
     with self.assertRaisesRegex(
       ValueError, f"num_features={num_features}, num_informative={informative};"
     ):
       problem.problem("regression", num_features, informative)
+
+  @parameterized.parameters(1, problem.MOST_FEATURES + 1)
+  def test_refuses_sizes(self, num_features):
+    with self.assertRaisesRegex(
+      ValueError, f"2 to 100,000,000 .*num_features={num_features}; leave"
+    ):
+      problem.problem("regression", num_features, 1)
+
+  def test_the_informative_features_that_it_says_to_try_will_do(self):
+    with self.assertRaisesRegex(ValueError, "try --num_informative=1\\."):
+      problem.problem("regression", 2, 2)
 
   def test_two_features_are_enough(self):
     rows = problem.problem("regression", 2, 1).examples(3, seed=1)
