@@ -3,6 +3,8 @@
 import dataclasses
 import math
 
+import numpy as np
+
 from experiments import pictures
 from experiments.mandelbrot.coloring import COLORINGS
 from experiments.mandelbrot.simulate import MAX_STEPS
@@ -10,8 +12,10 @@ from experiments.mandelbrot.window import PRECISIONS, Window
 
 # About 3 GB of memory; a picture is computed as a whole.
 _MOST_POINTS = 2**26
-_NUM_FRAMES = 60
-_ANIMATION = "zoom.webp"
+# Of a zoom, when no others are given.
+_ZOOM = {"num_frames": 60, "animation": "zoom.webp"}
+# More than six minutes; some formats keep all frames in memory.
+_MOST_FRAMES = 10_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,8 +32,8 @@ class Config:
     output_dir: folder of the files, or None for a temporary one.
     zoom_to: width of the last frame of a zoom that begins at width, or None
       for no zoom.
-    num_frames: frames of the zoom.
-    animation: name of its file in output_dir; ends in .gif or .webp.
+    num_frames: frames of the zoom, or None.
+    animation: name of its file in output_dir, ends in .gif or .webp; or None.
     self_test: whether to check the program first.
 
   Raises:
@@ -44,8 +48,8 @@ class Config:
   precision: str = "auto"
   output_dir: str | None = None
   zoom_to: float | None = None
-  num_frames: int = _NUM_FRAMES
-  animation: str = _ANIMATION
+  num_frames: int | None = None
+  animation: str | None = None
   self_test: bool = False
 
   def __post_init__(self):
@@ -53,7 +57,8 @@ class Config:
       value = getattr(self, name)
       if value is not None and not (math.isfinite(value) and value > 0):
         raise ValueError(
-          f"--{name} must be more than 0, but is {value}; the whole set has 3."
+          f"--{name} must be finite and more than 0, but is {value}; the "
+          "whole set has 3."
         )
     if min(self.size) < 1 or math.prod(self.size) > _MOST_POINTS:
       raise ValueError(
@@ -61,21 +66,30 @@ class Config:
         f"is {self.size[0]}x{self.size[1]}; the published picture has 600x520."
       )
     _check_between("max_steps", self.max_steps, 1, MAX_STEPS)
-    _check_between("num_frames", self.num_frames, 2, math.inf)
     _check_among("coloring", self.coloring, COLORINGS)
     _check_among("precision", self.precision, ("auto", *PRECISIONS))
-    if self.zoom_to is not None:
-      pictures.check_animation(self.animation, *self.size)
-    for width in self.widths():
-      self.window(width)  # Says when it is out of bounds.
+    self.window(self.width)  # Says when it is out of bounds.
+    self._check_zoom()
+
+  def _check_zoom(self):
+    zoom = self.zoom_to, self.num_frames, self.animation
+    if zoom == (None, None, None):
+      return
+    if None in zoom:
+      raise ValueError(
+        "--zoom_to, --num_frames and --animation make a zoom together, but are "
+        f"{', '.join(map(str, zoom))}; give the width of the last frame, as "
+        "--zoom_to=0.001."
+      )
+    _check_between("num_frames", self.num_frames, 2, _MOST_FRAMES)
+    pictures.check_animation(self.animation, *self.size)
+    self.window(self.zoom_to)
 
   def widths(self):
     """Returns the widths of the zoom's frames, of equal ratios; else width."""
     if self.zoom_to is None:
       return [self.width]
-    last = self.num_frames - 1
-    ratio = self.zoom_to / self.width
-    return [self.width * ratio ** (n / last) for n in range(self.num_frames)]
+    return np.geomspace(self.width, self.zoom_to, self.num_frames).tolist()
 
   def window(self, width):
     """Returns the Window of that width."""
@@ -93,8 +107,7 @@ def config_of(given):
     given: dictionary of field to value; center and size are text.
 
   Raises:
-    ValueError: a text is not what it must be, or a flag of the zoom was given
-      without zoom_to.
+    ValueError: a text is not what it must be, or a value is out of range.
   """
   parsed = dict(given)
   for name, parse, example in (
@@ -109,12 +122,8 @@ def config_of(given):
           f"--{name} must be two numbers like {example}, but is "
           f"{given[name]!r}; write it like that."
         ) from None
-  for name in ("num_frames", "animation"):
-    if name in parsed and "zoom_to" not in parsed:
-      raise ValueError(
-        f"--{name} is of a zoom, but --{name}={parsed[name]} came without "
-        "--zoom_to; give the width of its last frame, as --zoom_to=0.001."
-      )
+  if "zoom_to" in parsed:
+    parsed = _ZOOM | parsed
   return Config(**parsed)
 
 
@@ -130,9 +139,10 @@ def _size(text):
 
 def _check_between(name, value, least, most):
   if not least <= value <= most:
+    default = _ZOOM.get(name) or getattr(Config, name)
     raise ValueError(
       f"--{name} must be in {least}..{most}, but is {value}; the default is "
-      f"{getattr(Config, name)}."
+      f"{default}."
     )
 
 

@@ -80,10 +80,10 @@ def run(config):
 
   Returns:
     Dictionary of what stands in the last line of the program: steps, the most
-    that a point takes; points, those that stay `inside`, mean_steps and sum of
-    the counts (with smooth colours of the smooth ones), precision, seconds of
-    the counts with XLA's compiling, and the paths picture and animation (None
-    without).
+    that a point takes; points, those that stay `inside` (within 4, with smooth
+    colours within 256), mean_steps and sum of the counts (None with smooth
+    colours, whose counts are no steps), precision, seconds of the counts with
+    XLA's compiling, and the paths picture and animation (None without).
 
   Raises:
     OSError: a file cannot be written.
@@ -94,12 +94,13 @@ def run(config):
   start = time.perf_counter()
   counts = _counts(config, window)
   seconds = time.perf_counter() - start
+  whole = config.coloring != "smooth"
   metrics = {
     "steps": config.max_steps,
     "points": counts.size,
     "inside": int((counts == config.max_steps).sum()),
-    "mean_steps": float(counts.mean(dtype=float)),
-    "sum": float(counts.sum(dtype=float)),
+    "mean_steps": float(counts.mean(dtype=float)) if whole else None,
+    "sum": float(counts.sum(dtype=float)) if whole else None,
     "precision": config.precision_of(window),
     "seconds": seconds,
     "picture": os.path.join(folder, PICTURE),

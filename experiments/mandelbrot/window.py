@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 
 PRECISIONS = ("float32", "float64")
-# Where pixels are fewer units in the last place apart, float32 gives more than
-# 3 % of the pixels near the edge of the set another count than float64.
-_FLOAT32_ULPS = 2**12
+# Where pixels are so many units in the last place apart, float32 gives 1 to 2 %
+# of the pixels of a busy window another count than float64; see README.md.
+_FLOAT32_ULPS = 2**14
 # Where they are fewer apart, neighbours begin to share their bits.
 _LEAST_ULPS = 8
 # Further out nothing is to be seen, and squares would grow beyond float32.
@@ -36,8 +36,9 @@ class Window:
   def __post_init__(self):
     if not self._furthest() <= _FURTHEST:  # NaN neither.
       raise ValueError(
-        f"--center and --width must keep the window within {_FURTHEST:g} of "
-        f"both axes, but are {self.center[0]},{self.center[1]} and "
+        f"--center, --size and --width (or --zoom_to) must keep the window "
+        f"within {_FURTHEST:g} of both axes, but are "
+        f"{self.center[0]},{self.center[1]}, {self.columns}x{self.rows} and "
         f"{self.width}; the set itself is within 2."
       )
 
@@ -56,23 +57,27 @@ class Window:
     """The unit in the last place where it is largest."""
     return float(np.spacing(np.dtype(precision).type(self._furthest())))
 
+  def _ulps_apart(self, precision):
+    """How many of those two pixels are apart."""
+    return self.spacing / self._ulp(precision)
+
   def precision(self):
-    """Returns float32 where it shows the same picture, else float64."""
-    enough = self.spacing >= _FLOAT32_ULPS * self._ulp("float32")
+    """Returns float32 where it has digits to spare, else float64."""
+    enough = self._ulps_apart("float32") >= _FLOAT32_ULPS
     return "float32" if enough else "float64"
 
   def warning(self, precision):
     """Returns what is wrong with a precision here, or None."""
-    ulp = self._ulp(precision)
-    if self.spacing >= _LEAST_ULPS * ulp:
+    apart = self._ulps_apart(precision)
+    if apart >= _LEAST_ULPS:
       return None
-    least_width = _LEAST_ULPS * ulp * self.columns
-    other = " or --precision=float64" if precision == "float32" else ""
+    least_width = _LEAST_ULPS * self._ulp(precision) * self.columns
+    helps = self._ulps_apart("float64") >= _LEAST_ULPS
     return (
       f"pixels should be {_LEAST_ULPS} units in the last place of {precision} "
-      f"apart, but at --width={self.width:g} are "
-      f"{self.spacing / ulp:.2g}, so that the picture falls into blocks; take "
-      f"--width={least_width:.1e} or more at this --size and --center{other}."
+      f"apart, but at a width of {self.width:g} are {apart:.2g}, so that the "
+      f"picture falls into blocks; take a width of {least_width:.1e} or more "
+      f"at this --size and --center{' or --precision=float64' * helps}."
     )
 
   def coordinates(self, precision):

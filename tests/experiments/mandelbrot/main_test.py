@@ -10,7 +10,7 @@ from absl import flags
 from absl.testing import absltest, parameterized
 from PIL import Image
 
-from experiments.mandelbrot import main, self_test, simulate
+from experiments.mandelbrot import coloring, main, self_test, simulate
 from experiments.mandelbrot.config import Config
 
 SMALL = {"size": (24, 16), "max_steps": 20}
@@ -28,6 +28,11 @@ class ConfigTest(parameterized.TestCase):
     config = parse()
     self.assertEqual(config, Config((-0.5, 0.0), 3.0, (600, 520), 200))
     self.assertEqual(config.widths(), [3.0])
+    self.assertIsNone(config.animation)
+
+  def test_a_zoom_has_frames_and_a_name(self):
+    config = parse("--zoom_to=0.1")
+    self.assertEqual((config.num_frames, config.animation), (60, "zoom.webp"))
 
   def test_flags(self):
     self.assertEqual(
@@ -46,20 +51,22 @@ class ConfigTest(parameterized.TestCase):
     ("--center=1", "--center must be two numbers like -0.5,0, but is '1'"),
     ("--center=1,2,3", "--center must be two numbers"),
     ("--center=a,b", "--center must be two numbers"),
-    ("--center=nan,0", "--center and --width must keep"),
+    ("--center=nan,0", "--center, --size and --width .* must keep"),
     ("--size=600", "--size must be two numbers like 600x520, but is '600'"),
     ("--size=6.5x3", "--size must be two numbers"),
     ("--size=0x520", "--size must be 1x1 or more, and .* but is 0x520"),
     ("--size=3x-2", "--size must be 1x1 or more, and .* but is 3x-2"),
     ("--size=8193x8192", "at most 67108864 points, but is 8193x8192"),
-    ("--width=0", "--width must be more than 0, but is 0.0"),
-    ("--width=inf", "--width must be more than 0, but is inf"),
-    ("--width=300", "--center and --width must keep the window within 100"),
-    ("--max_steps=0", "--max_steps must be in 1..16777216, but is 0"),
-    ("--max_steps=16777217", "--max_steps must be in"),
-    ("--zoom_to=-1", "--zoom_to must be more than 0, but is -1.0"),
-    ("--num_frames=3", "--num_frames=3 came without --zoom_to"),
-    ("--animation=a.gif", "--animation=a.gif came without --zoom_to"),
+    ("--width=0", "--width must be finite and more than 0, but is 0.0"),
+    ("--width=inf", "--width must be finite and more than 0, but is inf"),
+    ("--width=300", "are -0.5,0.0, 600x520 and 300.0; the set"),
+    ("--size=1x5000", "--size .* within 100 .* are -0.5,0.0, 1x5000 and 3.0;"),
+    ("--max_steps=0", "--max_steps must be in 1..500000, but is 0"),
+    ("--max_steps=500001", "--max_steps must be in"),
+    ("--zoom_to=-1", "--zoom_to must be finite and more than 0, but is -1.0"),
+    ("--zoom_to=300", "--zoom_to.* within 100 .* 600x520 and 300.0;"),
+    ("--num_frames=3", "--zoom_to, .* together, but are None, 3, None; give"),
+    ("--animation=a.gif", "together, but are None, None, a.gif; give the"),
     ("--train_steps=3", "no use for --train_steps"),
   )
   def test_mistakes(self, flag, message):
@@ -67,7 +74,8 @@ class ConfigTest(parameterized.TestCase):
       parse(flag)
 
   @parameterized.parameters(
-    ("--num_frames=1", "--num_frames must be in 2..inf, but is 1"),
+    ("--num_frames=1", "--num_frames must be in 2..10000, but is 1; .* 60.$"),
+    ("--num_frames=10001", "must be in 2..10000, but is 10001"),
     ("--animation=a.avi", "must end in .gif or .webp, but is a.avi"),
     ("--size=16384x1", "but zoom.webp would have 16384x1; take a smaller size"),
     ("--animation=/a/b.gif", "a name without folders, but is /a/b.gif"),
@@ -85,8 +93,12 @@ class ConfigTest(parameterized.TestCase):
         Config(**{name: "a"})
 
   def test_the_widths_of_a_zoom_have_equal_ratios(self):
-    widths = Config(width=4.0, zoom_to=0.5, num_frames=4).widths()
+    zoom = {"num_frames": 4, "animation": "a.gif"}
+    widths = Config(width=4.0, zoom_to=0.5, **zoom).widths()
     np.testing.assert_allclose(widths, [4, 2, 1, 0.5], rtol=1e-12)
+    widths = Config(width=5e-324, zoom_to=100.0, **zoom).widths()
+    self.assertEqual((widths[0], widths[-1]), (5e-324, 100))
+    np.testing.assert_allclose(widths[2] / widths[1], 100 / widths[2])
 
 
 class RunTest(parameterized.TestCase):
@@ -150,15 +162,47 @@ class RunTest(parameterized.TestCase):
     )
     self.assertEqual(precisions, (*["float32"] * 3, "float64"))
 
+  @parameterized.parameters("published", "smooth")
+  def test_colours_are_those_of_the_counts(self, name):
+    # All points escape, after 3 to 14 and in the last frame 4 or 5 steps. There
+    # are less than 256 colours, which a GIF keeps.
+    window = {"center": (-1.4, 0.3), "width": 0.3}
+    metrics = self.run_small(
+      **window, coloring=name, zoom_to=0.05, num_frames=2, animation="a.gif"
+    )
+    for key, width, number in (("picture", 0.3, 0), ("animation", 0.05, 1)):
+      points = Config(**SMALL | window).window(width).coordinates("float32")
+      counts = simulate.escape_counts(*points, 20, smooth=name == "smooth")
+      expected = coloring.picture(counts, 20, name)
+      with Image.open(metrics[key]) as image:
+        image.seek(number)
+        pixels = np.asarray(image.convert("RGB"))
+      np.testing.assert_array_equal(pixels, expected)
+
+  def test_smooth_counts_are_no_steps(self):
+    metrics = self.run_small(coloring="smooth")
+    self.assertIsNone(metrics["sum"])
+    self.assertIsNone(metrics["mean_steps"])
+    x, y = Config(**SMALL).window(3.0).coordinates("float32")
+    within = simulate.escape_counts(x, y, 20, radius=256) == 20
+    self.assertEqual(metrics["inside"], within.sum())
+
+  def test_settings_without_a_zoom_name_no_animation(self):
+    self.run_small()
+    with open(os.path.join(self.folder, "new", "config.json")) as stream:
+      params = json.load(stream)["params"]
+    for name in ("zoom_to", "num_frames", "animation"):
+      self.assertIsNone(params[name])
+
   def test_it_warns_before_the_work(self):
     with (
       mock.patch.object(simulate, "escape_counts", side_effect=OSError),
       self.assertLogs(level="WARNING") as logs,
       self.assertRaises(OSError),
     ):
-      self.run_small(zoom_to=1e-16, num_frames=2)
+      self.run_small(zoom_to=1e-16, num_frames=2, animation="a.gif")
     (line,) = logs.output
-    self.assertIn("at --width=1e-16", line)
+    self.assertIn("at a width of 1e-16", line)
 
   def test_no_warning_where_there_are_digits(self):
     with self.assertNoLogs(level="WARNING"):

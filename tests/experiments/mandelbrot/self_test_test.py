@@ -3,6 +3,7 @@ from unittest import mock
 import numpy as np
 from absl.testing import absltest, parameterized
 
+from experiments import pictures
 from experiments.mandelbrot import self_test, simulate
 
 counts_of = simulate.escape_counts
@@ -31,6 +32,17 @@ class SelfTestTest(parameterized.TestCase):
       found = "\n".join(self_test.problems())
     for sentence in expected:
       self.assertIn(sentence, found)
+
+  @parameterized.parameters("write_png", "write_animation")
+  def test_it_finds_wrong_files(self, name):
+    write = getattr(pictures, name)
+
+    def darker(path, pixels, *args):
+      write(path, np.stack(list(pixels)) // 2, *args)
+
+    with mock.patch.object(pictures, name, darker):
+      (problem,) = self_test.problems()
+    self.assertRegex(problem, r"^a\.(png|gif) should end with a picture as it")
 
   def test_numpys_counts_by_hand(self):
     # 1: 2, 5. 0.5: 0.75, 1.06, 1.63, 3.15, 10.4. 1.5i: -2.25+1.5i, then

@@ -1,4 +1,6 @@
+import fractions
 import math
+import os
 from unittest import mock
 
 import numpy as np
@@ -68,24 +70,36 @@ class CountsTest(tf.test.TestCase, parameterized.TestCase):
       before, [f.experimental_get_tracing_count() for f in functions]
     )
 
-  @parameterized.parameters("float32", "float64")
-  def test_many_points_that_stay_long(self, dtype):
+  @parameterized.parameters(("float32", 1, 4), ("float64", 5, 5))
+  def test_many_points_that_stay_long(self, dtype, cores, per_call):
     # Most of 38,000 points are live after the first steps.
     x = np.linspace(-0.75, -0.735, 200, dtype=dtype)
     y = np.linspace(0.1, 0.13, 190, dtype=dtype)
     wraps = simulate._chunk_counts
     with (
-      mock.patch.object(simulate, "_STEPS_PER_CALL", 4 * 40 * 4096),
+      mock.patch.object(simulate, "_STEPS_PER_CALL", 4 * 40 * 2048),
+      mock.patch.object(os, "cpu_count", return_value=cores),
       mock.patch.object(simulate, "_chunk_counts", wraps=wraps) as calls,
     ):
       counts = simulate.escape_counts(x, y, 40)
     live = (numpy_counts(x, y, 16) == 16) & ~simulate.surely_inside(
       x, y[:, np.newaxis]
     )
-    num_chunks = math.ceil(live.sum() / 4096)
-    self.assertGreater(num_chunks, 4)
-    self.assertEqual(calls.call_count, math.ceil(num_chunks / 4))
+    num_chunks = math.ceil(live.sum() / 2048)
+    self.assertGreater(num_chunks, 2 * per_call)
+    self.assertEqual(calls.call_count, math.ceil(num_chunks / per_call))
     self.assertAllEqual(counts, numpy_counts(x, y, 40))
+
+
+def exactly_inside(x, y):
+  """Whether points are in the cardioid or the disc, without any rounding."""
+  found = []
+  for a, b in zip(x.tolist(), y.tolist(), strict=True):
+    a, b = fractions.Fraction(a), fractions.Fraction(b)
+    q = (a - fractions.Fraction(1, 4)) ** 2 + b * b
+    cardioid = 4 * q * (q + a - fractions.Fraction(1, 4)) <= b * b
+    found.append(cardioid or 16 * ((a + 1) ** 2 + b * b) <= 1)
+  return np.array(found)
 
 
 class SurelyInsideTest(tf.test.TestCase, parameterized.TestCase):
@@ -100,6 +114,39 @@ class SurelyInsideTest(tf.test.TestCase, parameterized.TestCase):
       self.assertBetween(inside.mean(), 0.05, 0.95)
       self.assertAllEqual(counts[inside], np.full(inside.sum(), 2000))
 
+  @parameterized.product(
+    dtype=("float32", "float64"), part=("cardioid", "disc")
+  )
+  def test_nobody_at_the_edge_is_taken_by_rounding(self, dtype, part):
+    # Down to the points where both parts touch and where the cusp is.
+    angles = np.concatenate(
+      [np.linspace(0.01, 3.13, 1000), np.geomspace(1e-6, 1, 500)]
+    )
+    angles = np.concatenate([angles, math.pi - angles])
+    turns = np.exp(1j * angles)
+    c = turns / 2 - turns**2 / 4 if part == "cardioid" else turns / 4 - 1
+    x, y = c.real.astype(dtype), c.imag.astype(dtype)
+    # Who is rounded to the outside is there by less than can be computed.
+    inside = exactly_inside(x, y)
+    self.assertBetween(inside.mean(), 0.2, 0.8)
+    self.assertFalse(np.any(simulate.surely_inside(x, y) & ~inside))
+    # A thousandth further in, they are found.
+    middle = 0 if part == "cardioid" else -1
+    c = middle + 0.999 * (c[:1000] - middle)
+    x, y = c.real.astype(dtype), c.imag.astype(dtype)
+    self.assertGreater(simulate.surely_inside(x, y).mean(), 0.95)
+
+  def test_between_both_parts(self):
+    # Such points escape after about pi / y steps, in float32 only the first:
+    # the second stays, but for the rounding of its z.
+    for y, dtype in ((3e-3, "float32"), (3e-3, "float64"), (2.4e-4, "float64")):
+      point = np.array([[-0.75], [y]], dtype)
+      self.assertFalse(simulate.surely_inside(*point).item())
+      counts = simulate.escape_counts(*point, 20000).item()
+      self.assertAlmostEqual(counts, math.pi / y, delta=5)
+    point = np.float32([[-0.75], [2.4e-4]])
+    self.assertFalse(simulate.surely_inside(*point).item())
+
   def test_they_are_nearly_all_of_the_two_parts(self):
     # Areas 3/8 pi and pi/16; the whole set has 1.5066.
     x, y = np.linspace(-2, 1, 1500), np.linspace(-1.25, 1.25, 1250)
@@ -107,7 +154,7 @@ class SurelyInsideTest(tf.test.TestCase, parameterized.TestCase):
     self.assertAllClose(share * 7.5, math.pi * 7 / 16, rtol=2e-3)
 
 
-class SmoothTest(tf.test.TestCase):
+class SmoothTest(tf.test.TestCase, parameterized.TestCase):
   def test_by_hand(self):
     # 1: 2, 5, 26, 677: beyond 4 after one step within, beyond 256 after three.
     one, zero = np.float64([1]), np.float64([0])
@@ -116,6 +163,24 @@ class SmoothTest(tf.test.TestCase):
       self.assertAllClose(
         value, [[count - math.log2(math.log(z) / math.log(4))]], rtol=1e-6
       )
+
+  def test_the_radius_is_256(self):
+    # 3.75, 15.6, 243.7, 59387.1: the third is within 256, and beyond less.
+    z = 243.6914**2 + 1.5
+    value = simulate.escape_counts(
+      np.float64([1.5]), np.float64([0]), 50, smooth=True
+    )
+    expected = 3 - math.log2(math.log(z) / math.log(4))
+    self.assertAllClose(value, [[expected]], rtol=0, atol=5e-7)
+
+  @parameterized.parameters(10, 203)
+  def test_who_leaves_later_has_not_left(self, max_steps):
+    # The next few steps are taken as well; they must not lower the value.
+    smooth = simulate.escape_counts(X, Y, max_steps, smooth=True)
+    whole = simulate.escape_counts(X, Y, max_steps, radius=256)
+    self.assertAllEqual(smooth == max_steps, whole == max_steps)
+    later = simulate.escape_counts(X, Y, max_steps + 3, radius=256)
+    self.assertNotEmpty(later[(later > max_steps) & (later < max_steps + 3)])
 
   def test_it_hardly_depends_on_the_radius(self):
     large, larger = (
