@@ -1,10 +1,13 @@
 """The settings of the pond, with the tutorial's numbers."""
 
 import dataclasses
+import math
 
 from experiments.pde import stability
-from experiments.pictures import check_animation_name
+from experiments.pictures import check_animation
 
+# About 5 GB of memory, of which the energy takes most.
+_MOST_CELLS = 2**26
 # What the self test draws.
 _SELF_TEST = {"size": 40, "num_drops": 5, "num_steps": 100}
 
@@ -27,8 +30,8 @@ class Config:
     self_test: whether to check the simulation on a small pond.
 
   Raises:
-    ValueError: the step is unstable (see `stability.check`), or the animation
-      has another name.
+    ValueError: the pond is too large, the step refused (see `stability.check`),
+      or the animation cannot be written.
   """
 
   size: int = 500
@@ -44,8 +47,13 @@ class Config:
   self_test: bool = False
 
   def __post_init__(self):
+    if self.size**2 > _MOST_CELLS:
+      raise ValueError(
+        f"--size must be at most {math.isqrt(_MOST_CELLS)} cells, since more "
+        f"may not fit into memory, but is {self.size}; the tutorial's is 500."
+      )
     stability.check(self.eps, self.damping, self.num_steps, self.scheme)
-    check_animation_name(self.animation)
+    check_animation(self.animation, self.size, self.size)
 
 
 def config_of(given):

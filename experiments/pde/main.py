@@ -5,8 +5,8 @@
 
 Expect start.png, end.png and pond.gif there within a few seconds; TensorBoard
 shows the same pictures and the energy. That grows from 49 to 11,124, as short
-waves grow with the tutorial's step; with semi_implicit it falls to 14.8 after
-as many steps. The README says why.
+waves grow with the tutorial's step; with semi_implicit it is 14.8 after as many
+steps. The README says why.
 """
 
 import contextlib
@@ -43,7 +43,12 @@ def define_flags(values=FLAGS):
   )
   integer("size", help="Cells along each side; else 500.", lower_bound=1)
   integer("num_drops", help="Drops at the start; else 40.", lower_bound=0)
-  integer("num_steps", help="Steps in time; else 1000.", lower_bound=1)
+  integer(
+    "num_steps",
+    help="Steps in time; else 1000.",
+    lower_bound=1,
+    upper_bound=2**63 - 1,  # TensorBoard's
+  )
   number("eps", help="Length of a step in time; else 0.03.")
   number(
     "damping",
@@ -55,7 +60,7 @@ def define_flags(values=FLAGS):
     stability.SCHEMES,
     "euler, the tutorial's, takes height and speed from the old state, and "
     "waves of few cells grow slowly. semi_implicit takes the height from the "
-    "new speed, and nothing grows. Else euler.",
+    "new speed, and no wave grows for ever. Else euler.",
     flag_values=values,
   )
   integer(
@@ -87,10 +92,11 @@ def run(config):
 
   Returns:
     The metrics, a dictionary: steps; seconds of simulation and drawing
-    together; energy_start; energy_end; energy_kept, the share of it, or None
-    when there was none; growth, by how much the wave that grows most does in
-    all (see `stability`); lowest and highest, heights at the end; and the paths
-    of the files start, end and animation.
+    together; energy_start; energy_end; energy_kept and energy_highest, the
+    share of the first that the last frame has, and the frame that has most, or
+    None when there was none; growth, by how much the wave that grows most does
+    in all (see `stability`); lowest and highest, heights at the end; and the
+    paths of the files start, end and animation.
 
   Raises:
     OSError: the files cannot be written.
@@ -117,6 +123,7 @@ def run(config):
     "energy_start": first,
     "energy_end": last,
     "energy_kept": last / first if first else None,
+    "energy_highest": max(pond.energies) / first if first else None,
     "growth": growth**config.num_steps,
     "lowest": float(pond.heights.min()),
     "highest": float(pond.heights.max()),

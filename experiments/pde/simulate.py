@@ -12,6 +12,10 @@ TensorFlow tutorial "Partial differential equations".
 import numpy as np
 import tensorflow as tf
 
+# What a call of the compiled loop does at most: Ctrl-C waits for its end.
+_STEPS_A_CALL = 1000
+_CELLS_A_CALL = 2**29
+
 
 def laplace(u):
   """Returns L u: how much higher its neighbours are than each cell.
@@ -46,11 +50,12 @@ def step(u, ut, eps, damping, scheme="euler", laplace=laplace):
 def run(u, ut, eps, damping, num_steps, scheme="euler"):
   """Returns u and ut after some steps.
 
-  It is compiled once for each shape, dtype and scheme.
+  It is compiled once for each shape, dtype and scheme. Ctrl-C is answered after
+  the last step.
 
   Args:
     u, ut, eps, damping, scheme: as for `step`.
-    num_steps: int.
+    num_steps: int, below 2**31.
   """
   u = tf.convert_to_tensor(u)
   eps, damping = tf.constant(eps, u.dtype), tf.constant(damping, u.dtype)
@@ -60,15 +65,22 @@ def run(u, ut, eps, damping, num_steps, scheme="euler"):
 def history(u, eps, damping, num_steps, frame_every, scheme="euler"):
   """Yields (steps done, u, ut): the start at rest, then after some steps each.
 
+  Ctrl-C is answered after at most 1,000 steps, fewer of a large pond.
+
   Args:
-    u, eps, damping, num_steps, scheme: as for `run`.
+    u: floats [H, W], NumPy.
+    eps, damping, scheme: as for `run`.
+    num_steps: int.
     frame_every: int, how many steps; the last time it may be fewer.
   """
+  most = min(_STEPS_A_CALL, max(1, _CELLS_A_CALL // u.size))
   ut = tf.zeros_like(u)
   yield 0, u, ut
   for done in range(0, num_steps, frame_every):
     steps = min(frame_every, num_steps - done)
-    u, ut = run(u, ut, eps, damping, steps, scheme)
+    for first in range(0, steps, most):
+      call = min(most, steps - first)
+      u, ut = run(u, ut, eps, damping, call, scheme)
     yield done + steps, u, ut
 
 
@@ -95,11 +107,36 @@ def drops(size, num_drops, seed):
 def energy(u, ut):
   """Returns the energy of the water, a float64 scalar that is not negative.
 
-  That is (sum of ut^2 - sum of u * L u) / 2. By the equation it changes by
-  -damping * (sum of ut^2) per unit of time: it can only fall.
+  That is (sum of ut^2 - sum of u * L u) / 2. The equation changes it by
+  -damping * (sum of ut^2) per unit of time, so that it can only fall. A step,
+  which is not the equation, may raise it; see `modified_energy`.
   """
   u, ut = tf.cast(u, tf.float64), tf.cast(ut, tf.float64)
   return (tf.reduce_sum(ut**2) - tf.reduce_sum(u * laplace(u))) / 2
+
+
+def modified_energy(u, ut, eps, damping):
+  """Returns the energy that steps of semi_implicit never raise.
+
+  It is that of `energy`, plus eps (sum of ut * L u) / 2, minus
+  eps damping (sum of ut^2) / 4. A step changes it by exactly
+  -eps damping (sum of (old ut + new ut)^2) / 4: multiply both sides of
+
+    new ut - old ut = eps (L u - damping * old ut)
+
+  by old ut + new ut, and note that eps (old ut + new ut) is the new u minus the
+  u before the old one. It is positive for eps below `stability.stable_eps`.
+
+  Args:
+    u, ut, eps, damping: as for `step`.
+
+  Returns:
+    A float64 scalar.
+  """
+  whole = energy(u, ut)
+  u, ut = tf.cast(u, tf.float64), tf.cast(ut, tf.float64)
+  mixed = tf.reduce_sum(ut * laplace(u)) / 2
+  return whole + eps * mixed - eps * damping * tf.reduce_sum(ut**2) / 4
 
 
 @tf.function(jit_compile=True, autograph=False)

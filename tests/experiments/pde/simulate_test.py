@@ -1,8 +1,10 @@
+from unittest import mock
+
 import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
-from experiments.pde import simulate
+from experiments.pde import simulate, stability
 from experiments.pde.stability import SCHEMES
 
 STENCIL = np.array([[0.5, 1, 0.5], [1, -6, 1], [0.5, 1, 0.5]])
@@ -121,6 +123,35 @@ class StepTest(tf.test.TestCase, parameterized.TestCase):
       state = simulate.run(start, 0 * start, 0.1, 0.2, done, "semi_implicit")
       self.assertAllClose((u, ut), state, 1e-6, 1e-6)
 
+  def test_history_in_short_calls(self):
+    # Ctrl-C waits for a call: 3 steps at most, and 100 // 36 of a larger pond.
+    start = simulate.drops(6, 3, seed=0)
+    for most, cells, calls in (
+      (3, 1000, [3, 3, 1, 3]),
+      (3, 100, [2, 2, 2, 1, 2, 1]),
+      (3, 9, [1] * 10),
+    ):
+      with (
+        mock.patch.object(simulate, "_STEPS_A_CALL", most),
+        mock.patch.object(simulate, "_CELLS_A_CALL", cells),
+        mock.patch.object(simulate, "run", wraps=simulate.run) as run,
+      ):
+        *_, (done, *state) = simulate.history(start, 0.1, 0.2, 10, 7)
+      self.assertEqual([call.args[4] for call in run.call_args_list], calls)
+      self.assertEqual(done, 10)
+      expected = simulate.run(start, 0 * start, 0.1, 0.2, 10)
+      self.assertAllClose(state, expected, 1e-6, 1e-6)
+
+  @parameterized.parameters((500, 1000), (1000, 536), (8192, 8))
+  def test_steps_of_a_call(self, size, most):
+    u = np.broadcast_to(np.float32(0), [size, size])
+    with (
+      mock.patch.object(simulate, "run", return_value=(None, None)) as run,
+      mock.patch.object(tf, "zeros_like"),
+    ):
+      list(simulate.history(u, 0.1, 0.2, most + 1, 3 * 10**9))
+    self.assertEqual([call.args[4] for call in run.call_args_list], [most, 1])
+
 
 class DropsTest(tf.test.TestCase):
   def test_drops(self):
@@ -170,6 +201,33 @@ class EnergyTest(tf.test.TestCase, parameterized.TestCase):
     growth = after / simulate.energy(u, ut)
     self.assertAllClose(growth, (1 + 0.1**2 * k) ** 10, rtol=1e-10)
 
+  @parameterized.parameters((0, 0.75), (0.04, 0.04), (0.04, 0.95), (3, 0.5))
+  def test_modified_energy_in_each_step(self, damping, share):
+    eps = share * stability.stable_eps(damping, "semi_implicit")
+    u = simulate.drops(20, 5, seed=1).astype(np.float64)
+    ut = np.zeros_like(u)
+    start = simulate.energy(u, ut)
+    before = simulate.modified_energy(u, ut, eps, damping)
+    self.assertAllClose(before, start, rtol=1e-12)
+    for _ in range(60):
+      u, new_ut = simulate.step(u, ut, eps, damping, "semi_implicit")
+      after = simulate.modified_energy(u, new_ut, eps, damping)
+      lost = eps * damping * np.sum((ut + new_ut) ** 2) / 4
+      self.assertAllClose(before - after, lost, rtol=1e-9, atol=1e-11 * start)
+      self.assertGreater(after, 0)
+      # What the energy may be on the way; at rest both are the same.
+      self.assertLess(simulate.energy(u, new_ut), start / (1 - share))
+      before, ut = after, new_ut
+
+  @parameterized.parameters(0.04, 0.75)
+  def test_of_the_shortest_wave_it_rises_as_far_as_it_may(self, share):
+    u, k = wave(20, 20)
+    eps = share * stability.stable_eps(0, "semi_implicit")
+    states = simulate.history(u, eps, 0, 60, 1, "semi_implicit")
+    energies = [simulate.energy(*state) for _, *state in states]
+    limit = 1 / (1 - eps * np.sqrt(k) / 2)
+    self.assertBetween(max(energies) / energies[0], 0.97 * limit, limit)
+
   def energies(self, scheme, eps, num_steps, damping=0.04):
     start = simulate.drops(30, 5, seed=1).astype(np.float64)
     states = simulate.history(
@@ -178,6 +236,7 @@ class EnergyTest(tf.test.TestCase, parameterized.TestCase):
     return np.array([simulate.energy(u, ut) for _, u, ut in states])
 
   def test_damping_makes_it_fall(self):
+    # In each 250 steps; from one step to the next it may rise a little.
     found = self.energies("semi_implicit", 0.03, 5000)
     self.assertAllInRange(np.diff(found), -np.inf, 0)
     # As much as damping takes from waves that swing: e^(-damping * time).

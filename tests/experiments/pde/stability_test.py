@@ -1,4 +1,5 @@
 import math
+import re
 
 import numpy as np
 from absl.testing import absltest, parameterized
@@ -72,23 +73,35 @@ class WavesTest(parameterized.TestCase):
 
 class LargestEpsTest(parameterized.TestCase):
   def test_by_hand(self):
-    # 4 / (0 + sqrt(32)), and 8 / 2 = 4 (2 + sqrt(4 + 32)).
-    self.assertAlmostEqual(
-      stability.largest_eps(0, 9, "semi_implicit"), math.sqrt(0.5)
-    )
-    self.assertAlmostEqual(stability.largest_eps(2, 9, "semi_implicit"), 0.5)
-    # Without growth: damping / 8, and 2 / damping once that is less.
-    for damping, largest in ((0, 0), (0.04, 0.005), (8, 0.25)):
-      self.assertAlmostEqual(
-        stability.largest_eps(damping, 9, "euler", max_growth=1), largest
-      )
+    # 4 / (0 + sqrt(32)), and 4 / (2 + sqrt(4 + 32)).
+    for damping, stable in ((0, math.sqrt(0.5)), (2, 0.5)):
+      found = stability.stable_eps(damping, "semi_implicit")
+      self.assertAlmostEqual(found, stable)
+      found = stability.largest_eps(damping, 9, "semi_implicit")
+      self.assertAlmostEqual(found, 0.75 * stable)
+    # damping / 8, and 2 / damping once that is less.
+    for damping, stable in ((0, 0), (0.04, 0.005), (8, 0.25)):
+      found = stability.stable_eps(damping, "euler")
+      self.assertAlmostEqual(found, stable)
+
+  @parameterized.parameters(0, 0.04, 1, 3, 20)
+  def test_energy_of_semi_implicit_is_bounded_up_to_it(self, damping):
+    # By the smaller eigenvalue of the modified energy's matrix for ut and s.
+    eps = stability.largest_eps(damping, 9, "semi_implicit")
+    smallest = []
+    for k in np.linspace(0, 8, 81):
+      mixed = -eps * math.sqrt(k) / 2
+      matrix = [[1 - eps * damping / 2, mixed], [mixed, 1]]
+      smallest.append(np.linalg.eigvalsh(matrix)[0])
+    self.assertAlmostEqual(smallest[-1], 1 / stability.MAX_ENERGY)
+    self.assertEqual(min(smallest), smallest[-1])
 
   @parameterized.parameters(0, 0.04, 1, 3)
   def test_semi_implicit_grows_above_it_alone(self, damping):
-    largest = stability.largest_eps(damping, 1000, "semi_implicit")
-    grown = stability.growth(largest * 0.9999, damping, "semi_implicit")
+    stable = stability.stable_eps(damping, "semi_implicit")
+    grown = stability.growth(stable * 0.9999, damping, "semi_implicit")
     self.assertAlmostEqual(grown, 1, places=9)
-    grown = stability.growth(largest * 1.01, damping, "semi_implicit")
+    grown = stability.growth(stable * 1.01, damping, "semi_implicit")
     self.assertGreater(grown, 1.01)
 
   @parameterized.product(damping=[0, 0.04, 1], num_steps=[100, 1000, 50_000])
@@ -108,34 +121,53 @@ class CheckTest(parameterized.TestCase):
   @parameterized.parameters(
     (0.03, 0.04, 1000, "euler"),
     (0.03658, 0.04, 1000, "euler"),
-    (0.7018, 0.04, 1000, "semi_implicit"),
+    (0.5263, 0.04, 1000, "semi_implicit"),
+    (1e-37, 0.04, 1000, "euler"),
+    (1e-6, 1e6, 1000, "semi_implicit"),
+    (1e-6, 1e6, 1000, "euler"),
     (0.005, 0.04, 10**9, "euler"),
     (0.1, 0, 10, "euler"),
   )
   def test_allowed(self, *settings):
     stability.check(*settings)
 
-  @parameterized.parameters(0.0367, 0.5, 0, -0.03, math.nan, math.inf)
+  @parameterized.parameters(0.0367, 0.5, math.inf)
   def test_eps_of_euler(self, eps):
     with self.assertRaisesRegex(
       ValueError,
-      r"^--eps must be .* at most 0.03658 for --scheme=euler, --damping=0.04 "
-      rf"and --num_steps=1000, .* but is {eps}; .* at all up to 0.005\), or "
-      r"--scheme=semi_implicit, which is stable up to 0.7018.$",
+      r"^--eps must be at most 0.03658 for --scheme=euler and --damping=0.04 "
+      rf"and --num_steps=1000, .* waves grow too much, but is {eps}; .* for "
+      r"ever up to 0.005\), or --scheme=semi_implicit, which may have up to "
+      r"0.5263.$",
     ):
       stability.check(eps, 0.04, 1000, "euler")
 
-  @parameterized.parameters(0.703, 0, -0.03, math.nan, math.inf)
+  @parameterized.parameters(0.527, 0.703, math.inf)
   def test_eps_of_semi_implicit(self, eps):
     with self.assertRaisesRegex(
-      ValueError, f"at most 0.7018 for --scheme=semi_implicit.* but is {eps};"
+      ValueError,
+      "^--eps must be at most 0.5263 for --scheme=semi_implicit and "
+      "--damping=0.04, since with a longer one energy may rise to more than 4 "
+      f"times the start's, but is {eps}; give one that is not longer.$",
     ):
       stability.check(eps, 0.04, 1000, "semi_implicit")
 
-  @parameterized.parameters(-0.1, math.nan, math.inf)
+  @parameterized.product(
+    scheme=stability.SCHEMES, eps=[0.0, -0.03, math.nan, -math.inf, 1e-320]
+  )
+  def test_eps_that_is_none(self, scheme, eps):
+    with self.assertRaisesRegex(
+      ValueError,
+      f"^--eps must be a number above 0, at least .* 1.175e-38, but is {eps}; ",
+    ):
+      stability.check(eps, 0.04, 1000, scheme)
+
+  @parameterized.parameters(-0.1, math.nan, math.inf, 1e300, 1000001.0)
   def test_damping(self, damping):
     with self.assertRaisesRegex(
-      ValueError, f"^--damping must be .* not negative, but is {damping}; give"
+      ValueError,
+      "^--damping must be between 0 and 1000000, but is "
+      f"{re.escape(str(damping))}; give",
     ):
       stability.check(0.03, damping, 1000, "semi_implicit")
 
