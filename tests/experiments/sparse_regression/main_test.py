@@ -325,20 +325,21 @@ class InputsTest(tf.test.TestCase, parameterized.TestCase):
     after = inputs.settings(Config(zero_based=zero_based), other)
     self.assertNotEqual(before, after)
 
-  def test_settings_tell_where_rows_begin(self):
+  def test_settings_tell_columns_and_where_rows_begin(self):
     crcs = {
       inputs.settings(
         Config(),
         svmlight.Examples(
           scipy.sparse.csr_matrix(
-            (np.ones(2, np.float32), [0, 1], splits), shape=(2, 2)
+            (np.ones(2, np.float32), columns, splits), shape=(2, 3)
           ),
           np.zeros(2, np.float32),
         ),
       )["crc32"]
+      for columns in ([0, 1], [0, 2])
       for splits in ([0, 0, 2], [0, 1, 2], [0, 2, 2])
     }
-    self.assertLen(crcs, 3)
+    self.assertLen(crcs, 6)
 
   def test_a_batch_of_more_than_all_rows_is_refused(self):
     inputs.load(config_of("regression", **TINY | dict(batch_size=40)))
