@@ -1,8 +1,10 @@
+import dataclasses
 from unittest import mock
 
 import numpy as np
 from absl.testing import absltest
 
+from experiments.mandelbrot import simulate
 from experiments.mandelbrot.config import Config
 from tools import benchmark, benchmark_mandelbrot, memory_bandwidth
 
@@ -26,28 +28,68 @@ class BenchmarkMandelbrotTest(absltest.TestCase):
       list(measured),
       [
         "mandelbrot_picture",
-        "mandelbrot_step",
+        "mandelbrot_live_step",
         "numpy_mandelbrot_picture",
-        "mandelbrot_step_bound",
+        "mandelbrot_picture_bound",
+        "mandelbrot_live_step_bound",
       ],
     )
     for name in benchmark_mandelbrot.RATIOS:
       self.assertContainsSubset(name.split("_over_"), measured)
-    np.testing.assert_allclose(
-      measured["mandelbrot_step"], np.divide(measured["mandelbrot_picture"], 50)
+    # 780 points; 32 bytes a step.
+    steps = programs[2].counts().sum()
+    for name, expected in (("picture", steps * 32e-6), ("live_step", 0.02496)):
+      np.testing.assert_allclose(
+        measured[f"mandelbrot_{name}_bound"], [expected] * 2
+      )
+
+  def test_the_ratios_say_how_many_times_faster_ours_is(self):
+    lines = benchmark.report(
+      {
+        "mandelbrot_picture": [2.0],
+        "mandelbrot_live_step": [0.5],
+        "numpy_mandelbrot_picture": [20.0],
+        "mandelbrot_picture_bound": [3.0],
+        "mandelbrot_live_step_bound": [0.2],
+      }
     )
-    # 780 points of 32 bytes.
-    self.assertEqual(measured["mandelbrot_step_bound"], [0.02496] * 2)
+    self.assertEqual(
+      lines[5:],
+      [
+        "mandelbrot_picture_over_numpy_mandelbrot_picture 10 x",
+        "mandelbrot_picture_over_mandelbrot_picture_bound 1.5 x",
+        "mandelbrot_live_step_over_mandelbrot_live_step_bound 0.4 x",
+      ],
+    )
 
   def test_without_a_config_it_is_the_published_picture(self):
-    with mock.patch.object(benchmark_mandelbrot.simulate, "escape_counts"):
-      *_, bound = benchmark_mandelbrot.programs()
-    self.assertEqual(bound.measure(), {"mandelbrot_step_bound": 9.984})
+    counts = np.full([520, 600], 200, np.float32)
+    with mock.patch.object(
+      benchmark_mandelbrot.simulate, "escape_counts", return_value=counts
+    ):
+      *_, bounds = benchmark_mandelbrot.programs()
+    self.assertEqual(
+      bounds.measure(),
+      {
+        "mandelbrot_picture_bound": 200 * 9.984,
+        "mandelbrot_live_step_bound": 9.984,
+      },
+    )
 
   def test_both_give_the_same_counts(self):
-    ours, numpys, _ = benchmark_mandelbrot.programs(CONFIG)
+    ours, _, numpys, _ = benchmark_mandelbrot.programs(CONFIG)
     np.testing.assert_array_equal(ours.counts(), numpys.counts())
     self.assertEqual(ours.counts().shape, (26, 30))
+
+  def test_all_points_of_the_live_window_take_all_steps(self):
+    live = benchmark_mandelbrot.Live(CONFIG)
+    np.testing.assert_array_equal(live.counts(), np.full([26, 30], 50))
+    config = dataclasses.replace(CONFIG, **benchmark_mandelbrot.LIVE)
+    x, y = config.window(config.width).coordinates("float32")
+    self.assertFalse(simulate.surely_inside(x, y[:, np.newaxis]).any())
+    # Runs of 5 seconds are of 50 steps.
+    with mock.patch.object(benchmark_mandelbrot, "_seconds", return_value=5):
+      self.assertEqual(live.measure(), {"mandelbrot_live_step": 0.1})
 
   def test_the_median_of_the_runs_counts(self):
     # Runs take 1, 2, 9, 4 and 3 seconds.
