@@ -43,27 +43,22 @@ def check_animation(name, width, height):
     ValueError: the name has a folder, or another end than .gif and .webp, or
       the format does not go as far as a side.
   """
-  check_animation_name(name)
+  end = _end(name)
+  if end not in _ANIMATIONS:
+    raise ValueError(
+      f"--animation needs a name, and must end in {' or '.join(_ANIMATIONS)}, "
+      f"but is {name}; call it movie.webp, say."
+    )
   if os.path.basename(name) != name:
     raise ValueError(
       f"--animation must be a name without folders, but is {name}; name the "
       "folder by --output_dir."
     )
-  end = _end(name)
   if max(width, height) > _LONGEST_SIDE[end]:
     raise ValueError(
       f"an animation that ends in {end} must have sides of at most "
       f"{_LONGEST_SIDE[end]} pixels, but {name} would have {width}x{height}; "
       f"take a smaller size{', or .gif' if end == '.webp' else ''}."
-    )
-
-
-def check_animation_name(name):
-  """Makes sure that a name ends in .gif or .webp, else raises ValueError."""
-  if _end(name) not in _ANIMATIONS:
-    raise ValueError(
-      f"--animation needs a name, and must end in {' or '.join(_ANIMATIONS)}, "
-      f"but is {name}; call it movie.webp, say."
     )
 
 

@@ -1,5 +1,8 @@
+import contextlib
+import io
 import os
 import tempfile
+from unittest import mock
 
 import numpy as np
 from absl.testing import absltest, parameterized
@@ -56,6 +59,32 @@ class AnimationTest(parameterized.TestCase):
     path = os.path.join(new_folder(self), "a.gif")
     pictures.write_animation(path, frames(), 3)
     self.assertEqual(events, [0, 1, 2])
+
+  @parameterized.parameters(True, False)
+  def test_a_bar_on_a_terminal_only(self, shown):
+    path = os.path.join(new_folder(self), "a.gif")
+    with (
+      mock.patch.object(pictures, "progress_is_shown", return_value=shown),
+      contextlib.redirect_stderr(io.StringIO()) as printed,
+    ):
+      pictures.write_animation(path, iter(grey(0, 100, 200)), 3)
+    if shown:
+      self.assertRegex(printed.getvalue(), r"100%.* 3/3 .*frame/s")
+    else:
+      self.assertEqual(printed.getvalue(), "")
+
+  def test_webp_has_quality_80_and_25_frames_a_second(self):
+    noise = np.random.default_rng(0).integers(0, 256, [2, 20, 30, 3], np.uint8)
+    path = os.path.join(new_folder(self), "a.webp")
+    pictures.write_animation(path, noise, 2)
+    first, second = map(Image.fromarray, noise)
+    expected = io.BytesIO()
+    first.save(
+      expected, "WEBP", save_all=True, append_images=[second],
+      duration=40, loop=0, quality=80,
+    )  # fmt: skip
+    with open(path, "rb") as stream:
+      self.assertEqual(stream.read(), expected.getvalue())
 
   def test_error_leaves_no_file_and_keeps_the_old_one(self):
     folder = new_folder(self)
