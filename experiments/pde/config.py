@@ -6,7 +6,7 @@ import math
 from experiments.pde import stability
 from experiments.pictures import check_animation
 
-# About 5 GB of memory, of which the energy takes most.
+# About 8 GB of memory, of which the energy takes most.
 _MOST_CELLS = 2**26
 # What the self test draws.
 _SELF_TEST = {"size": 40, "num_drops": 5, "num_steps": 100}
