@@ -54,11 +54,13 @@ def check_animation(name, width, height):
       f"--animation must be a name without folders, but is {name}; name the "
       "folder by --output_dir."
     )
-  if max(width, height) > _LONGEST_SIDE[end]:
+  longest = max(width, height)
+  if longest > _LONGEST_SIDE[end]:
+    gif_can = longest <= _LONGEST_SIDE[".gif"]
     raise ValueError(
       f"an animation that ends in {end} must have sides of at most "
       f"{_LONGEST_SIDE[end]} pixels, but {name} would have {width}x{height}; "
-      f"take a smaller size{', or .gif' if end == '.webp' else ''}."
+      f"take a smaller size{', or .gif' * gif_can}."
     )
 
 

@@ -129,6 +129,7 @@ class AnimationTest(parameterized.TestCase):
     ("b/a.gif", 6, 4, "^--animation must be a name without .* but is b/a.gif;"),
     ("a.webp", 16384, 4, "at most 16383 .* would have 16384x4; .* or .gif.$"),
     ("a.webp", 4, 16384, "at most 16383 .* would have 4x16384; .* or .gif.$"),
+    ("a.webp", 4, 65536, "at most 16383 .* 4x65536; take a smaller size.$"),
     ("a.GIF", 65536, 4, "at most 65535 pixels, .* 65536x4; .* smaller size.$"),
     ("a.GIF", 4, 65536, "at most 65535 pixels, .* 4x65536; .* smaller size.$"),
   )
