@@ -39,9 +39,10 @@ where
   *_words: words of the text per second of training, or of ptb's *_eval_words of
     evaluation;
   *_mb: the most memory; *_right: the share of the answers that are right;
-  *_examples: examples per second; *_nonzero: weights that are not exactly zero;
+  *_examples, *_examples_call: examples per second, as rows; *_nonzero: weights
+    that are not exactly zero;
   *_picture, *_run: seconds of a whole computation; *_step: of one of its steps;
-  *_step_bound: of copying the bytes that such a step moves;
+  *_bound: of copying the bytes that it moves;
   *_images: images per second; *_cpu: milliseconds of processor time per batch;
   ptb_*_ms: milliseconds of a part of a training step;
   *_evaluate_6000, *_predict_1: seconds of a call that is not the first;
@@ -128,6 +129,7 @@ _UNITS = {
   "_right": "%",
   "_images": "images/s",
   "_examples": "examples/s",
+  "_examples_call": "examples/s",
   "_nonzero": "weights",
   "_cpu": "ms",
   "_ms": "ms",

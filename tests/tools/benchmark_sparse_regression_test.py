@@ -6,12 +6,22 @@ from unittest import mock
 from absl.testing import absltest
 from sklearn.linear_model import SGDClassifier
 
+from estimators import Hook
 from experiments.sparse_regression import inputs, main
 from experiments.sparse_regression.config import SELF_TEST, config_of
 from tools import benchmark_sparse_regression
 
 SMALL = SELF_TEST["classification"]
 ROWS = 5 * 2_000  # of all epochs
+
+
+class KnownRate(Hook):
+  """In place of SteadyRate."""
+
+  rate = 7.0
+
+  def __init__(self, steps):
+    self.steps = steps
 
 
 class BenchmarkSparseRegressionTest(absltest.TestCase):
@@ -26,6 +36,9 @@ class BenchmarkSparseRegressionTest(absltest.TestCase):
     with (
       mock.patch.object(benchmark_sparse_regression, "time") as time,
       mock.patch.object(
+        benchmark_sparse_regression, "SteadyRate", wraps=KnownRate
+      ) as cls.rate_of,
+      mock.patch.object(
         benchmark_sparse_regression, "SGDClassifier", wraps=SGDClassifier
       ) as cls.classifier,
     ):
@@ -38,21 +51,32 @@ class BenchmarkSparseRegressionTest(absltest.TestCase):
     self.assertEqual(
       list(self.measured),
       [
-        *(
-          f"{name}_sparse_{what}"
-          for name in ("estimator", "sgd")
-          for what in ("examples", "right", "nonzero")
-        ),
+        "estimator_sparse_examples",
+        "estimator_sparse_examples_call",
+        "estimator_sparse_right",
+        "estimator_sparse_nonzero",
+        "sgd_sparse_examples",
+        "sgd_sparse_right",
+        "sgd_sparse_nonzero",
         "estimator_sparse_100k_examples",
+        "estimator_sparse_100k_examples_call",
         "sgd_sparse_100k_examples",
       ],
     )
 
   def test_rates_are_of_the_rows_of_all_epochs(self):
-    self.assertEqual(self.measured["estimator_sparse_examples"], ROWS / 2)
+    # 7 batches of 100 a second once under way.
+    self.assertEqual(self.measured["estimator_sparse_examples"], 700)
+    self.assertEqual(self.measured["estimator_sparse_100k_examples"], 700)
+    self.assertEqual(self.measured["estimator_sparse_examples_call"], ROWS / 2)
     self.assertEqual(self.measured["sgd_sparse_examples"], ROWS / 4)
-    self.assertEqual(self.measured["estimator_sparse_100k_examples"], ROWS / 5)
+    self.assertEqual(
+      self.measured["estimator_sparse_100k_examples_call"], ROWS / 5
+    )
     self.assertEqual(self.measured["sgd_sparse_100k_examples"], ROWS / 8)
+
+  def test_the_rate_is_of_all_steps_of_a_call(self):
+    self.assertEqual(self.rate_of.call_args_list, [mock.call(ROWS // 100)] * 2)
 
   def test_both_learn(self):
     for name in ("estimator", "sgd"):
@@ -98,8 +122,9 @@ class BenchmarkSparseRegressionTest(absltest.TestCase):
     for name in benchmark_sparse_regression.RATIOS:
       ours, theirs = name.split("_over_")
       self.assertIn(ours, self.measured)
+      ours = ours.removesuffix("_call")
       self.assertEqual(theirs, ours.replace("estimator", "sgd"))
-    self.assertLen(benchmark_sparse_regression.RATIOS, 2)
+    self.assertLen(benchmark_sparse_regression.RATIOS, 4)
 
 
 if __name__ == "__main__":
