@@ -35,6 +35,7 @@ import scipy.sparse
 import sklearn.datasets
 import tensorflow as tf
 
+from estimators.ops import sparse_rows
 from input_pipelines import common
 
 FEATURE = "x"
@@ -254,53 +255,24 @@ def _check_ids(path, ids, first, num_features):
 
 
 def _tensors(examples):
-  """Returns (ragged packed numbers [N, None], labels).
-
-  A number and its column are packed into an int64, the column in the upper
-  half: a batch is then gathered from one place a row, which is what takes time.
-  """
+  """Returns (columns, values, row_splits) for `sparse_rows`, and labels."""
   x = examples.x
-  packed = np.empty([x.nnz, 2], "<i4")
-  packed[:, 0] = x.data.view(np.int32)
-  packed[:, 1] = x.indices
   with tf.device("cpu:0"):
-    rows = tf.RaggedTensor.from_row_splits(
-      tf.constant(packed.view("<i8")[:, 0], tf.int64),
+    matrix = (
+      tf.constant(x.indices, tf.int32),
+      tf.constant(x.data),
       tf.constant(x.indptr, tf.int64),
-      validate=False,
     )
-    return rows, tf.constant(examples.labels)
-
-
-def _unpacked(rows, num_rows, num_features):
-  """Returns the `tf.SparseTensor` of rows, ragged int64 [B, None].
-
-  Args:
-    rows: as `_tensors` packs them.
-    num_rows: int64 scalar, B.
-    num_features: int, V.
-  """
-  packed = rows.flat_values
-  columns = tf.bitwise.right_shift(packed, 32)
-  values = tf.bitcast(tf.cast(packed, tf.int32), tf.float32)
-  row_numbers = rows.to_sparse().indices[:, 0]
-  return tf.SparseTensor(
-    # Faster than to stack by columns.
-    tf.transpose(tf.stack([row_numbers, columns])),
-    values,
-    tf.stack([num_rows, num_features]),
-  )
+    return matrix, tf.constant(examples.labels)
 
 
 def _gather(tensors, num_features, rows, num_batches):
   """Returns batches, each gathered at once."""
-  packed, labels = tensors
+  matrix, labels = tensors
 
   @common.no_autograph
   def batch(numbers):
-    found = tf.gather(packed, numbers)
-    x = _unpacked(found, tf.size(numbers, tf.int64), num_features)
-    x.set_shape([numbers.shape[0], num_features])
+    x = sparse_rows.gather(*matrix, numbers, num_features)
     return {FEATURE: x}, tf.gather(labels, numbers)
 
   dataset = rows.map(batch)

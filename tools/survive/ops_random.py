@@ -22,6 +22,7 @@ CALLS_VARIABLE = "OPS_RANDOM_CALLS"
 _TESTS = {
   "word2vec": ("train_sentences", "neg_train", "skipgram", "corpus"),
   "language_model": ("lstm", "lstm_gradient", "softmax", "softmax_gradient"),
+  "sparse_rows": ("gather",),
 }
 _FINDING = re.compile("ERROR: AddressSanitizer|runtime error:")
 

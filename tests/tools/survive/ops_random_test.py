@@ -24,8 +24,8 @@ class OpsRandomTest(absltest.TestCase):
     self.assertEqual(found[ops_random.CALLS_VARIABLE], "1250")
 
   def test_all_passed(self):
-    outcome = ops_random.judged(0, "........\n8 passed in 9 s\n", 1250, 9.0)
-    self.assertEqual(outcome.got, "10,000 inputs, 0 findings")
+    outcome = ops_random.judged(0, ".........\n9 passed in 9 s\n", 1250, 9.0)
+    self.assertEqual(outcome.got, "11,250 inputs, 0 findings")
     self.assertTrue(outcome.passed)
 
   def test_a_finding(self):
@@ -34,11 +34,11 @@ class OpsRandomTest(absltest.TestCase):
     self.assertFalse(outcome.passed)
     self.assertEqual(
       outcome.got,
-      "10,000 inputs, 1 findings; it ended with -6: ABORTING",
+      "11,250 inputs, 1 findings; it ended with -6: ABORTING",
     )
 
   def test_left_out_is_not_passed(self):
-    outcome = ops_random.judged(0, "8 skipped in 9 s\n", 1250, 9.0)
+    outcome = ops_random.judged(0, "9 skipped in 9 s\n", 1250, 9.0)
     self.assertFalse(outcome.passed)
 
 
