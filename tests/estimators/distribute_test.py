@@ -6,6 +6,7 @@ import subprocess
 import sys
 from unittest import mock
 
+import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 
@@ -98,6 +99,7 @@ class MultiWorkerTest(parameterized.TestCase):
       ):
         distribution_strategy("multi_worker")
 
+  @pytest.mark.slow
   def test_a_worker_that_goes_before_tensorflow_connects(self):
     # PyDLL holds Python's lock, as TensorFlow does when it waits.
     code = """

@@ -7,6 +7,7 @@ import types
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 
@@ -85,6 +86,7 @@ class ReportTest(parameterized.TestCase, tf.test.TestCase):
     cause = "1 values of labels are NaN or infinite"
     self.assertEqual(cause in message, bool(broken))
 
+  @pytest.mark.slow
   def test_a_clean_stop_and_a_training_that_ends_well(self):
     folder = new_folder()
     hook = NanTensorHook(fail_on_nan_loss=False)

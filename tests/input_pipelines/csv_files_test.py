@@ -273,6 +273,7 @@ class BadRowsTest(_TestCase):
         sorted(rows),
       )
 
+  @pytest.mark.slow
   def test_what_is_left_out_is_counted_once(self):
     path = self.write("a\n1\nx\n2\n\n3\n" + "y\n" * 1000)
     program = (

@@ -266,6 +266,7 @@ class DamageTest(_TestCase):
       path = self.write_bytes(damaged)
       self.check(path, number, "must have its length and checksums")
 
+  @pytest.mark.slow
   def test_a_file_that_was_cut_or_goes_on(self):
     content = self.content([_example(x=[1], y=[1])] * 200)
     size = len(content) // 200

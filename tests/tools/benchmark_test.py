@@ -92,6 +92,7 @@ class BenchmarkTest(parameterized.TestCase, tf.test.TestCase):
     network = benchmark_programs.make_network(model)
     self.assertEqual(network.count_params(), num_parameters)
 
+  @pytest.mark.slow
   def test_each_program_measures_what_the_ratios_need(self):
     measured = benchmark.benchmark_runner(
       "softmax", steps=60, rounds=1, peer_python=None
@@ -124,6 +125,7 @@ class BenchmarkTest(parameterized.TestCase, tf.test.TestCase):
       (folder / name).write_text(text)
     return str(folder)
 
+  @pytest.mark.slow
   def test_census_measures_rows_of_a_model(self):
     self.check_census(["wide"])
 

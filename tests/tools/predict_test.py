@@ -188,6 +188,7 @@ class CensusTest(PredictTestCase):
       ours = [row["probabilities"] for row in self.rows_of(output)]
       self.assertAllClose(ours, expected, rtol=1e-6)
 
+  @pytest.mark.slow
   def test_invented_rows(self):
     split = census.fake_split(NUM_ROWS, seed=1)
     rows = zip(*split.features.values(), strict=True)

@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 
@@ -104,6 +105,7 @@ class LearningTest(tf.test.TestCase):
       [3 * 0.3 / np.sqrt(0.1 + 9)],
     )
 
+  @pytest.mark.slow
   def test_two_replicas_equal_one(self):
     labels = np.array([1, 0, 1, 1, 0])
     features = {"x": np.zeros([5]), "y": np.array([*"abcde"])}

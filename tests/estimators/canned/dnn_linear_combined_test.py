@@ -5,6 +5,7 @@ import os
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 
@@ -206,6 +207,7 @@ def train_input(batch_size=5, size=20):
 
 
 class RunsTest(tf.test.TestCase):
+  @pytest.mark.slow
   def test_a_run_in_pieces_equals_one_in_a_piece(self):
     def train(folder, *steps):
       folder = os.path.join(self.get_temp_dir(), folder)

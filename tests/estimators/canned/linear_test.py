@@ -321,6 +321,7 @@ class OptimumTest(tf.test.TestCase, parameterized.TestCase):
   # have the smallest norm that gradient steps from zero reach; so what is
   # compared is what the weights say of each word.
   @parameterized.parameters(0.0, 0.01)
+  @pytest.mark.slow
   def test_it_is_that_of_scikit_learn(self, penalty):
     numbers, letters, labels = noisy()
     inputs = np.concatenate([numbers, np.eye(3)[letters]], 1)

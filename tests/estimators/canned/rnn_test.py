@@ -5,6 +5,7 @@ Letters: B sequences, T steps, D inputs of a step.
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 
@@ -235,6 +236,7 @@ class TrainingTest(tf.test.TestCase):
     )
     return estimator.train(input_of(np.array([0, 1, 1, 0])))
 
+  @pytest.mark.slow
   def test_two_replicas_equal_one(self):
     one, two = map(self.trained, (None, toys.two_replicas()))
     self.assertAllClose(models.values_of(one), models.values_of(two), 0, 1e-5)

@@ -122,6 +122,7 @@ class ExportTest(parameterized.TestCase):
     estimator = self.trained(RunConfig(tf_random_seed=1))
     self.assertLess(estimator.evaluate(input_fn, steps=1)["loss"], 0.1)
 
+  @pytest.mark.slow
   def test_replicas_equal_one(self):
     one = self.trained(RunConfig(tf_random_seed=1))
     two = self.trained(

@@ -86,7 +86,7 @@ HEADS = {
     NUMBERS,
   ),
 }
-# The others are evaluated on two replicas among the slow tests.
+# The others are on two replicas among the slow tests.
 QUICK = ("binary", "multi_label")
 CASES = [
   {"testcase_name": f"{name}_{reduction}", "name": name, "reduction": reduction}
@@ -103,8 +103,16 @@ class HeadsInEstimatorsTest(parameterized.TestCase, tf.test.TestCase):
     same = self.assertAllClose if found.dtype.kind == "f" else None
     (same or self.assertAllEqual)(found, expected)
 
-  @parameterized.named_parameters(CASES)
+  @parameterized.named_parameters(c for c in CASES if c["name"] in QUICK)
   def test_one_step_on_one_and_two_replicas(self, name, reduction):
+    self.check_step(name, reduction)
+
+  @parameterized.named_parameters(c for c in CASES if c["name"] not in QUICK)
+  @pytest.mark.slow
+  def test_one_step_on_one_and_two_replicas_slowly(self, name, reduction):
+    self.check_step(name, reduction)
+
+  def check_step(self, name, reduction):
     make, labels, gradient, _ = HEADS[name]
     step = (X * WEIGHTS[:, None]).T @ gradient
     size = 1 if reduction == "sum" else len(X)

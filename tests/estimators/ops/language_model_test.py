@@ -8,6 +8,7 @@ import unittest
 from unittest import mock
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 
@@ -312,6 +313,7 @@ def hash_of_gradients():
 
 @unittest.skipIf(NO_OPS, "there is no C++ compiler")
 class ThreadsTest(tf.test.TestCase):
+  @pytest.mark.slow
   def test_any_number_gives_the_same_bits(self):
     done = subprocess.run(
       [sys.executable, "-c", PROGRAM],

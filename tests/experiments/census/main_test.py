@@ -161,6 +161,7 @@ class RunTest(tf.test.TestCase, parameterized.TestCase):
     # What was not printed is printed now.
     self.assertEqual(epochs_of(printed), ["2 / 6", "4 / 6", "6 / 6"])
 
+  @pytest.mark.slow
   def test_broken_off_within_a_block(self):
     unbroken, _ = run("wide", train_epochs=6)
     model_dir = self.get_temp_dir()
@@ -176,6 +177,7 @@ class RunTest(tf.test.TestCase, parameterized.TestCase):
     self.assertEqual(without_time(again), without_time(first))
     self.assertEqual(epochs_of(printed), ["2 / 2"])
 
+  @pytest.mark.slow
   def test_a_longer_run_is_refused_but_a_clean_one_begins_anew(self):
     model_dir = self.get_temp_dir()
     run("wide", train_steps=7, model_dir=model_dir)

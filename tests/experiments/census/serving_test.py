@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 
@@ -61,6 +62,7 @@ print(json.dumps([answer.numpy().tolist() for answer in answers]))
 
 
 class ServingTest(tf.test.TestCase, parameterized.TestCase):
+  @pytest.mark.slow
   def test_the_two_people_of_the_tutorial_in_a_fresh_process(self):
     config, estimator = self.trained("wide_deep")
     path = serving.export_model(estimator, config)

@@ -2,6 +2,7 @@ import contextlib
 import io
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 
@@ -87,6 +88,7 @@ class ReportTest(tf.test.TestCase):
     estimator = self.trained("wide", census.fake_split(1))
     self.assertEqual(weights.count_zeros(estimator), "3041 of 3049")
 
+  @pytest.mark.slow
   def test_a_deep_model_has_no_weights_of_categories(self):
     estimator = self.trained("deep", census.fake_split(4))
     with self.assertRaisesRegex(ValueError, "no variable 'linear/"):

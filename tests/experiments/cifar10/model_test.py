@@ -1,6 +1,7 @@
 """The network, its losses and its schedule, against the published facts."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 
@@ -172,6 +173,7 @@ class ModelFnTest(tf.test.TestCase):
       self.assertEqual(plugins[f"{name}/kernel"], "histograms")
       self.assertEqual(plugins[f"network/{name}/kernel/gradient"], "histograms")
 
+  @pytest.mark.slow
   def test_a_step_in_half_precision_is_nearly_the_same(self):
     data = tf.data.Dataset.from_tensors(batch())
     losses = []

@@ -4,6 +4,7 @@ import os
 from unittest import mock
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from estimators.ops import language_model
@@ -114,6 +115,7 @@ class ScheduleTest(tf.test.TestCase):
 
 
 class CarryTest(tf.test.TestCase):
+  @pytest.mark.slow
   def test_windows_are_one_long_sequence(self):
     ids = tiny.text(2 * 41)
     trained = tiny.estimator(learning_rate=0.0)
@@ -133,6 +135,7 @@ class CarryTest(tf.test.TestCase):
       found = np.exp(saved["training_carry/cost"] / 40)
       self.assertAllClose(found, expected, rtol=1e-6)
 
+  @pytest.mark.slow
   def test_the_published_test_procedure(self):
     # One row, one word after another: as `main` has it, in wide windows.
     ids = tiny.text(200, seed=1)

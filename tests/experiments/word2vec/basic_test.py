@@ -281,6 +281,7 @@ class ReportsTest(tf.test.TestCase):
       self.assertEqual([x.split(": ")[0] for x in other],
                        [f"Nearest to {word}" for word in shown])  # fmt: skip
 
+  @pytest.mark.slow
   def test_an_interrupted_run_ends_with_the_same_bits(self):
     folder = new_folder()
     first = train(estimator_of(folder), 6)
@@ -307,6 +308,7 @@ class ReportsTest(tf.test.TestCase):
 
 
 class LearningTest(tf.test.TestCase):
+  @pytest.mark.slow
   def test_words_with_the_same_neighbours_become_near(self):
     # `a` and `b` both stand between x and y, `c` and `d` between u and v.
     rng = np.random.default_rng(0)

@@ -143,6 +143,7 @@ class AliceTest(tf.test.TestCase, parameterized.TestCase):
     )
     json.dumps(metrics)
 
+  @pytest.mark.slow
   def test_basic_from_end_to_end(self):
     config = self.config("basic", num_skips=1, train_steps=11)
     metrics, printed = run(config)

@@ -8,6 +8,7 @@ import sys
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 
@@ -85,6 +86,7 @@ class ServingTest(tf.test.TestCase, parameterized.TestCase):
       [word.encode() for word in ("king", "queen", "man", "naïve", "UNK")],
     )
 
+  @pytest.mark.slow
   def test_a_moved_export_in_a_fresh_process_without_the_files(self):
     path = self.export(self.trained())
     moved = os.path.join(self.get_temp_dir(), "moved")
