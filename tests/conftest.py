@@ -4,8 +4,8 @@ import gc
 
 import tensorflow as tf
 
-# Tracing makes objects by the hundred thousand, few of them garbage: to look for
-# it as often as Python does by default takes a twentieth of the tests' time.
+# Tracing makes hundreds of thousands of objects, little of it garbage: to look
+# for it as often as Python does by default takes a twentieth of the time.
 gc.set_threshold(100_000, 20, 100)
 
 # Must be done before TensorFlow starts, hence before any test of the process.
